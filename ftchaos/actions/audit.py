@@ -1,0 +1,22 @@
+"""The audit as an activity: every acknowledged write is looked for in what survived."""
+
+from __future__ import annotations
+
+from ftchaos.run import current
+
+__all__ = ["audit_writes"]
+
+
+def audit_writes() -> str:
+    """End the writers, read the survivors by SQL and classify every write of the ledger.
+
+    Returns:
+        The number of acknowledged and of lost writes, in words.
+    """
+    run = current()
+    run.require("warm")
+    run.progress.note("audit: every acknowledged write is looked for")
+    run.traffic.end_writers()
+    run.audit = run.traffic.audit(run.platform.survivors, run.fault_at)
+    total = run.audit.total
+    return f"{total.lost:,} of {total.acknowledged:,} acknowledged writes were lost"

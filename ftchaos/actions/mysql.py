@@ -1,0 +1,50 @@
+"""Faults of the MySQL tier."""
+
+from __future__ import annotations
+
+import time
+
+from ftchaos.clock import now
+from ftchaos.errors import Inconclusive
+from ftchaos.run import Run, current
+
+__all__ = ["destroy_database_tier"]
+
+PROOF_TIMEOUT_S = 5.0
+
+
+def destroy_database_tier() -> str:
+    """Kill every MySQL server at once and take its volume away, so that failover has nothing to turn to.
+
+    Returns:
+        What was destroyed, in words.
+
+    Raises:
+        Inconclusive: the witness did not see every server go down within five seconds.
+    """
+    run = current()
+    recovery = run.platform.recovery()
+    targets = list(recovery.destroy_targets())
+    step = recovery.destroy(run.undo, run.id, lambda: run.begin_fault(targets))
+    run.progress.note(step.summary)
+    _prove(run, targets)
+    run.facts["destroy"] = {"summary": step.summary, **step.facts}
+    return step.summary
+
+
+def _prove(run: Run, targets: list[str]) -> None:
+    """Wait until the witness has seen all targets go down.
+
+    Raises:
+        Inconclusive: it has not within the time.
+    """
+    assert run.fault_at is not None
+    deadline = run.fault_at + PROOF_TIMEOUT_S
+    while (proven_at := run.traffic.proven_at(targets, run.fault_at)) is None:
+        if now() > deadline:
+            raise Inconclusive(
+                f"the fault was never seen: {', '.join(targets)} still answered from outside",
+                "the injection had no effect; nothing can be concluded from this run",
+            )
+        time.sleep(0.01)
+    run.proven_at = proven_at

@@ -1,0 +1,22 @@
+"""Healing as an activity, so that it shows in the definition and in Chaos Toolkit's journal."""
+
+from __future__ import annotations
+
+from ftchaos.errors import HealFailed
+from ftchaos.run import current
+
+__all__ = ["heal"]
+
+
+def heal() -> str:
+    """Heal all that this run has harmed, newest first; what is healed already is left alone.
+
+    Raises:
+        HealFailed: something is still harmed.
+    """
+    run = current()
+    healing = run.undo.heal(run.platform.heal, run.progress.note)
+    if healing.failed:
+        record, error = healing.failed[0]
+        raise HealFailed(f"not healed: {record.why}: {error}", "run `ftchaos recover`")
+    return f"healed: {len(healing.healed)}"

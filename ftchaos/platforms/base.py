@@ -1,0 +1,121 @@
+"""What a platform offers to actions and probes; the lab is the first of them.
+
+A platform knows what can be harmed, healed and recovered in one kind of place. Actions and probes speak
+to it by role (the database tier, the service's public address), so that the same YAML runs everywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from ftchaos.undo import Record, UndoLog
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Address:
+    """A TCP endpoint as the clients of the system reach it."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """Where the workload goes and what watches from outside.
+
+    Attributes:
+        public_url: the one public address of the application.
+        writer: the address of the database's writer of the moment.
+        witnessed: name of each server that a fault may take, and its own address.
+        secret: file with the password of the account ``ftchaos``.
+    """
+
+    public_url: str
+    writer: Address
+    witnessed: Mapping[str, Address]
+    secret: Path
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one step of a recovery did.
+
+    Attributes:
+        summary: in a few words, for people.
+        size_bytes: bytes moved, 0 where that means nothing.
+        facts: what the evidence keeps, JSON values.
+    """
+
+    summary: str
+    size_bytes: int = 0
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Recovery(Protocol):
+    """The recovery of the database tier, step by step, in this order."""
+
+    def destroy_targets(self) -> Sequence[str]:
+        """The names of the servers that would be destroyed, each with its volume."""
+
+    def destroy(self, undo: UndoLog, run_id: str, begin: Callable[[], None]) -> Step:
+        """Destroy them. The undo is on disk before ``begin`` is called, and ``begin`` before anything is harmed."""
+
+    def detect(self, fault_at: float) -> Step: ...
+
+    def decide(self, to: str) -> Step: ...
+
+    def provision(self) -> Step: ...
+
+    def restore(self, progress: Callable[[int, int], None]) -> Step: ...
+
+    def verify_restored(self) -> Step: ...
+
+    def replay(self, progress: Callable[[int, int], None]) -> Step: ...
+
+    def verify_replayed(self) -> Step: ...
+
+    def cut_over(self) -> Step: ...
+
+
+class Platform(Protocol):
+    """One environment of the system under test."""
+
+    name: str
+    environment: str
+
+    def begin(self, run_id: str, undo: UndoLog, progress: Progress) -> None:
+        """Reach the environment, or bring it up where that is the platform's part."""
+
+    def prepare(self, progress: Progress) -> None:
+        """Have what production has before a fault: complete backups and an archive that grows."""
+
+    def traffic(self) -> Traffic: ...
+
+    def client_argv(self, argv: Sequence[str]) -> list[str]:
+        """The command that runs a program where clients are."""
+
+    def writer_in_place(self) -> str:
+        """Empty when the writer of the moment takes writes and its replicas follow it, else what is wrong."""
+
+    def backups_complete(self) -> str:
+        """Empty when there is a complete backup and the archive grows, else what is wrong."""
+
+    def recovery(self) -> Recovery: ...
+
+    def survivors(self) -> Any:
+        """An open connection to the database that the service uses now, for the audit."""
+
+    def describe(self) -> dict[str, Any]:
+        """The environment for the evidence: servers, versions, settings; no secrets."""
+
+    def heal(self, record: Record) -> str: ...
+
+    def end(self) -> None: ...

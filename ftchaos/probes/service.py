@@ -1,0 +1,17 @@
+"""The service as its clients see it."""
+
+from __future__ import annotations
+
+from ftchaos.run import current
+
+__all__ = ["meets_objectives"]
+
+
+def meets_objectives(timeout_s: float = 20.0) -> bool:
+    """Whether client operations through the public address met the objectives in the newest sustained window.
+
+    Args:
+        timeout_s: how long to wait for such a window.
+    """
+    run = current()
+    return run.traffic.meets_objectives(run.objectives, timeout_s)

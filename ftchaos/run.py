@@ -1,0 +1,200 @@
+"""The run that is under way in this process: one, as Chaos Toolkit allows no more.
+
+Actions and probes find it with :func:`current`. They get their inputs from it and leave their results in it;
+the engine reads them when the run ends.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from ftchaos.clock import Clock, now
+from ftchaos.errors import Invalid, Refused, StepFailed
+from ftchaos.objectives import Objectives
+from ftchaos.platforms.base import Platform, Step
+from ftchaos.traffic import TrafficProcesses
+from ftchaos.undo import UndoLog
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a person chose for one run; everything has a default.
+
+    Attributes:
+        environment: name in the configuration.
+        lab: name of the lab, where the platform is the lab.
+        reports: the folder that gets the run's folder.
+        method: ``physical`` or ``logical`` backups.
+        to: ``last`` for the last archived event, or a UTC time to which the log is replayed.
+        size_bytes: how much realistic data the lab's database holds.
+        mysql_flavour: ``mariadb``, ``mysql`` or None for the one that is found.
+    """
+
+    environment: str = "lab"
+    lab: str = ""
+    reports: Path = Path("reports")
+    method: str = "physical"
+    to: str = "last"
+    size_bytes: int = 24 << 20
+    mysql_flavour: str | None = None
+    warm_timeout_s: float = 120.0
+
+
+class Progress(Protocol):
+    """Who is told how a run goes; the terminal implements it."""
+
+    def phase_begin(self, name: str, detail: str = "") -> None: ...
+
+    def phase_end(self, name: str) -> None: ...
+
+    def note(self, text: str) -> None: ...
+
+    def count(self, done: int, total: int) -> None: ...
+
+    def close(self) -> None: ...
+
+
+@dataclass
+class Phase:
+    """A part of the recovery time; it ends where the next begins."""
+
+    name: str
+    began_at: float
+    ended_at: float | None = None
+    size_bytes: int = 0
+    summary: str = ""
+
+
+@dataclass
+class Run:
+    """One run from its folder to its verdict.
+
+    Attributes:
+        fault_at: when the injection began; None before.
+        proven_at: when the witness first saw the damage.
+        restored_at: the first instant of the sustained window; None when never reached.
+        facts: what the steps found out, by step.
+    """
+
+    id: str
+    kind: str
+    name: str
+    folder: Path
+    options: Options
+    objectives: Objectives
+    clock: Clock
+    platform: Platform
+    progress: Progress
+    undo: UndoLog
+    began_at: float
+    traffic: TrafficProcesses
+    fault_at: float | None = None
+    fault_targets: list[str] = field(default_factory=list)
+    proven_at: float | None = None
+    restored_at: float | None = None
+    resolution_s: float | None = None
+    phases: list[Phase] = field(default_factory=list)
+    facts: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    audit: Any = None
+
+    def begin_fault(self, targets: list[str]) -> None:
+        """Mark the instant at which the injection call begins."""
+        self.fault_at = now()
+        self.fault_targets = targets
+
+    def require(self, *steps: str) -> None:
+        """Refuse to go on after a step that did not succeed: Chaos Toolkit itself would.
+
+        Raises:
+            StepFailed: one of the steps has not succeeded in this run.
+        """
+        for step in steps:
+            if step not in self.facts:
+                raise StepFailed(f"not done, because '{step}' did not succeed", "see that step")
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[Phase]:
+        """A timed part of the recovery; the first one begins at the fault."""
+        if self.fault_at is None:
+            raise StepFailed("there was no fault to recover from", "see the step that injects it")
+        began_at = now() if self.phases else self.fault_at
+        if self.phases:
+            self.phases[-1].ended_at = began_at
+        phase = Phase(name, began_at)
+        self.phases.append(phase)
+        self.progress.phase_begin(name)
+        try:
+            yield phase
+        finally:
+            phase.ended_at = now()
+            self.progress.phase_end(name)
+
+    def step(self, key: str, phase_name: str, act: Callable[[], Step], *needs: str) -> str:
+        """Do one step of the recovery as a timed phase and keep what it found out.
+
+        Returns:
+            The step's summary, which Chaos Toolkit's journal keeps.
+        """
+        self.require(*needs)
+        with self.phase(phase_name) as phase:
+            step = act()
+            phase.size_bytes, phase.summary = step.size_bytes, step.summary
+        self.facts[key] = {"summary": step.summary, **step.facts}
+        self.progress.note(step.summary)
+        return step.summary
+
+
+_active: Run | None = None
+
+
+def activate(run: Run | None) -> None:
+    """Make a run the current one, or none."""
+    global _active
+    _active = run
+
+
+def active() -> Run | None:
+    """The run under way, if there is one."""
+    return _active
+
+
+def current() -> Run:
+    """The run under way.
+
+    Raises:
+        Refused: there is none: the definition was run without our control, so nothing would be undone or measured.
+    """
+    if _active is None:
+        raise Refused(
+            "no ftchaos run is under way in this process",
+            "the definition needs the control ftchaos.control; it may have been refused, see the lines above",
+        )
+    return _active
+
+
+def new_id(name: str) -> str:
+    """A run id that sorts by time, for example ``20261123T061500Z-restore-7f3a``."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{name}-{secrets.token_hex(2)}"
+
+
+def make_folder(reports: Path, run_id: str) -> Path:
+    """The run's own folder below the reports folder.
+
+    Raises:
+        Invalid: it cannot be made.
+    """
+    folder = reports.absolute() / run_id
+    try:
+        for part in ("ledger", "observations"):
+            (folder / part).mkdir(parents=True)
+    except OSError as error:
+        raise Invalid(
+            f"the reports folder {reports} cannot be written: {error.strerror}", "choose another with --reports DIR"
+        ) from error
+    return folder
