@@ -1,0 +1,61 @@
+"""Options that several commands share, and the values they take."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from ftchaos.errors import FtchaosError
+from ftchaos.units import duration_s, size_bytes
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class _Parsed(click.ParamType):
+    def __init__(self, name: str, parse: Callable[[str], Any]) -> None:
+        self.name = name
+        self.parse = parse
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not isinstance(value, str):
+            return value
+        try:
+            return self.parse(value)
+        except FtchaosError as error:
+            self.fail(f"{error.fact}; {error.hint}", param, ctx)
+
+
+DURATION = _Parsed("duration", duration_s)
+SIZE = _Parsed("size", size_bytes)
+FLAVOURS = click.Choice(["mariadb", "mysql"])
+
+
+def common(function: F) -> F:
+    """``--environment``, ``--config``, ``--reports`` and ``--json``."""
+    for option in (
+        click.option("--json", "as_json", is_flag=True, help="Print exactly one JSON document."),
+        click.option("--reports", default="reports", show_default=True, metavar="DIR", help="Where evidence lands."),
+        click.option("--config", metavar="FILE", help="Configuration; ./ftchaos.yaml if there is one."),
+        click.option("--environment", default="lab", show_default=True, metavar="NAME", help="Where to run."),
+    ):
+        function = option(function)
+    return function
+
+
+def running(function: F) -> F:
+    """The options of everything that runs a definition."""
+    for option in (
+        click.option("--dry-run", is_flag=True, help="Show what would be hit and done, and do nothing."),
+        click.option("--rto", type=DURATION, help="Recovery time objective, like 4h."),
+        click.option("--rpo", type=DURATION, help="Recovery point objective, like 15m."),
+        click.option("--to", metavar="TIME", help="Replay the log to this UTC time instead of to its last event."),
+        click.option("--method", type=click.Choice(["physical", "logical"]), help="Kind of backup that the lab takes."),
+        click.option("--size", type=SIZE, help="Data in the lab's database, like 1GiB."),
+        click.option("--mysql-flavour", type=FLAVOURS, help="The lab's database; the one that is found."),
+        click.option("--lab", "lab_name", metavar="NAME", help="A lab that is up; else one for this run alone."),
+        click.option("-v", "--verbose", is_flag=True, help="Show the log of Chaos Toolkit as well."),
+    ):
+        function = option(function)
+    return common(function)
