@@ -1,0 +1,69 @@
+"""Processes that must not outlive what they serve: the little of prctl(2) that Python lacks."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import select
+import signal
+import time
+from pathlib import Path
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def die_with_parent(parent_pid: int | None = None) -> None:
+    """Have the kernel kill this process with SIGKILL when its parent dies.
+
+    The kernel forgets the wish when credentials change, so a process that was begun through
+    ``nsenter -U`` or ``setpriv --reuid`` must call this itself, after that.
+
+    Args:
+        parent_pid: the parent as it sees itself. When given and already gone, this process
+            exits here, which closes the race between fork and prctl.
+    """
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if parent_pid is not None and os.getppid() != parent_pid:
+        os._exit(1)
+
+
+def adopt_orphans() -> None:
+    """Become the parent of every orphaned descendant, as pid 1 is inside a pid namespace."""
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs; a zombie does not."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return stat.rpartition(")")[2].split()[0] not in "ZX"
+
+
+def wait_gone(pid: int, timeout_s: float) -> bool:
+    """Whether a process, which need not be a child, has ended within the time.
+
+    For pid 1 of a namespace that means that the whole namespace is empty.
+    """
+    try:
+        handle = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        poll = select.poll()
+        poll.register(handle, select.POLLIN)
+        deadline_at = time.monotonic() + timeout_s
+        while (left_s := deadline_at - time.monotonic()) > 0:
+            if poll.poll(left_s * 1000):
+                return True
+        return False
+    finally:
+        os.close(handle)
+
+
+def _prctl(option: int, value: int) -> None:
+    if _libc.prctl(option, value, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl")
