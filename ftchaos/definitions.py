@@ -75,6 +75,7 @@ class Extension(_Strict):
 
     name: Literal["ftchaos"]
     kind: Literal["drill", "experiment"]
+    id: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
     scenario: str
     test_type: str
     expected: str
@@ -118,7 +119,7 @@ class Loaded:
 
     @property
     def name(self) -> str:
-        return self.path.stem
+        return self.extension.id
 
     @property
     def extension(self) -> Extension:

@@ -17,33 +17,10 @@ from typing import Any, Protocol
 from ftchaos.clock import Clock, now
 from ftchaos.errors import Invalid, Refused, StepFailed
 from ftchaos.objectives import Objectives
+from ftchaos.options import Options
 from ftchaos.platforms.base import Platform, Step
 from ftchaos.traffic import TrafficProcesses
 from ftchaos.undo import UndoLog
-
-
-@dataclass(frozen=True)
-class Options:
-    """What a person chose for one run; everything has a default.
-
-    Attributes:
-        environment: name in the configuration.
-        lab: name of the lab, where the platform is the lab.
-        reports: the folder that gets the run's folder.
-        method: ``physical`` or ``logical`` backups.
-        to: ``last`` for the last archived event, or a UTC time to which the log is replayed.
-        size_bytes: how much realistic data the lab's database holds.
-        mysql_flavour: ``mariadb``, ``mysql`` or None for the one that is found.
-    """
-
-    environment: str = "lab"
-    lab: str = ""
-    reports: Path = Path("reports")
-    method: str = "physical"
-    to: str = "last"
-    size_bytes: int = 24 << 20
-    mysql_flavour: str | None = None
-    warm_timeout_s: float = 120.0
 
 
 class Progress(Protocol):
@@ -53,11 +30,35 @@ class Progress(Protocol):
 
     def phase_end(self, name: str) -> None: ...
 
+    def step(self, name: str) -> None: ...
+
     def note(self, text: str) -> None: ...
 
     def count(self, done: int, total: int) -> None: ...
 
     def close(self) -> None: ...
+
+
+class SilentProgress:
+    """For a run that Chaos Toolkit itself reports on."""
+
+    def phase_begin(self, name: str, detail: str = "") -> None:
+        """Nobody listens."""
+
+    def phase_end(self, name: str) -> None:
+        """Nobody listens."""
+
+    def step(self, name: str) -> None:
+        """Nobody listens."""
+
+    def note(self, text: str) -> None:
+        """Nobody listens."""
+
+    def count(self, done: int, total: int) -> None:
+        """Nobody listens."""
+
+    def close(self) -> None:
+        """Nobody listens."""
 
 
 @dataclass

@@ -1,0 +1,45 @@
+"""Platforms by name. Each is imported only when it is used."""
+
+from __future__ import annotations
+
+from ftchaos.config import Config
+from ftchaos.errors import HealFailed
+from ftchaos.options import Options
+from ftchaos.platforms.base import Platform
+from ftchaos.undo import Record
+
+
+def make(config: Config, options: Options) -> Platform:
+    """The platform of the environment that a run chose.
+
+    Raises:
+        Invalid: there is no such environment, or this version has no such platform.
+    """
+    config.environment(options.environment)
+    if options.backup is not None:
+        from ftchaos.platforms.bench import Bench
+
+        return Bench(config, options)
+    from ftchaos.platforms.lab.platform import LabPlatform
+
+    return LabPlatform(options)
+
+
+def heal(record: Record) -> str:
+    """Heal one record of an undo log, whoever wrote it.
+
+    Returns:
+        What was done, in a few words.
+
+    Raises:
+        HealFailed: the platform is unknown, or the harm remains.
+    """
+    if record.platform == "lab":
+        from ftchaos.platforms.lab import heals
+
+        return heals.heal(record)
+    if record.platform == "bench":
+        from ftchaos.platforms import bench
+
+        return bench.heal(record)
+    raise HealFailed(f"no platform is called '{record.platform}'", "a newer ftchaos may have written this undo log")

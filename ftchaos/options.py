@@ -1,0 +1,105 @@
+"""What a person chose for one run, however it was said: on the command line or in a definition's configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ftchaos.errors import Invalid
+from ftchaos.units import duration_s, size_bytes
+
+
+@dataclass(frozen=True)
+class Options:
+    """The choices of one run; everything has a default.
+
+    Attributes:
+        environment: name in the configuration.
+        lab: name of a lab that is up; empty for one that lives as long as the run.
+        reports: the folder that gets the run's folder.
+        config: the configuration file, or None for the usual one.
+        method: ``physical`` or ``logical``: the kind of backup that the lab takes.
+        to: ``last`` for the last archived event, or a UTC time to which the log is replayed.
+        size: bytes of realistic data in a lab that is begun for the run.
+        mysql_flavour: ``mariadb``, ``mysql`` or empty for the one that is found.
+        backup: a backup that ftchaos did not make, to be restored in place of the lab's.
+        binlogs: folder of binary logs that continue that backup.
+        warm_timeout: seconds to wait for the service to meet its objectives after the cut-over.
+    """
+
+    environment: str = "lab"
+    lab: str = ""
+    reports: Path = Path("reports")
+    config: Path | None = None
+    method: str = "physical"
+    to: str = "last"
+    size: int = 24 << 20
+    mysql_flavour: str = ""
+    backup: Path | None = None
+    binlogs: Path | None = None
+    warm_timeout: float = 120.0
+
+    @classmethod
+    def parse(cls, given: Mapping[str, Any]) -> Options:
+        """Options from values as people write them; keys that are no options are passed over.
+
+        Raises:
+            Invalid: a value cannot be used.
+        """
+        known = {field.name for field in fields(cls)}
+        values: dict[str, Any] = {
+            key: value for key, value in given.items() if key in known and value not in (None, "")
+        }
+        for key, convert in _CONVERSIONS.items():
+            if key in values:
+                values[key] = convert(values[key])
+        options = cls(**values)
+        if options.method not in ("physical", "logical"):
+            raise Invalid(f"the method {options.method!r} is unknown", "choose physical or logical")
+        if options.mysql_flavour not in ("", "mariadb", "mysql"):
+            raise Invalid(f"the flavour {options.mysql_flavour!r} is unknown", "choose mariadb or mysql")
+        options.target_time()
+        return options
+
+    def target_time(self) -> datetime | None:
+        """The UTC time to which the log is replayed, or None for its last event.
+
+        Raises:
+            Invalid: ``to`` is neither ``last`` nor a time.
+        """
+        if self.to == "last":
+            return None
+        try:
+            at = datetime.fromisoformat(self.to)
+        except ValueError as error:
+            raise Invalid(
+                f"{self.to!r} is not a time to restore to", "write UTC like 2026-11-23T06:15:00Z, or last"
+            ) from error
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+
+    def as_configuration(self) -> dict[str, Any]:
+        """The same as a definition's configuration takes it."""
+        return {
+            field.name: str(value) if isinstance(value, Path) else value
+            for field in fields(self)
+            if (value := getattr(self, field.name)) is not None
+        }
+
+    @property
+    def lock_name(self) -> str:
+        """What one run at a time may hold: an environment, or one named lab of it."""
+        return f"{self.environment}.{self.lab}" if self.lab else self.environment
+
+
+_CONVERSIONS = {
+    "reports": Path,
+    "config": Path,
+    "backup": Path,
+    "binlogs": Path,
+    "size": size_bytes,
+    "warm_timeout": duration_s,
+    "to": str,
+}
