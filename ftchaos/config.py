@@ -1,0 +1,273 @@
+"""``ftchaos.yaml``: what was promised, which environments there are, and how to judge a backup of your own.
+
+Unknown keys are errors. No key takes a secret: those come from the environment, from a file, or from the cloud's
+secret store, by reference.
+"""
+
+from __future__ import annotations
+
+import re
+import types
+import typing
+from collections.abc import Callable, Sequence
+from datetime import date
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from ftchaos import units
+from ftchaos.errors import Invalid
+from ftchaos.objectives import LAB_SUSTAIN_S, Objectives
+from ftchaos.yamlfile import YamlFile, read_yaml
+
+DEFAULT = Path("ftchaos.yaml")
+PLATFORMS = ("lab",)
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+
+
+def _parsed(parse: Callable[[Any], float]) -> BeforeValidator:
+    """A parser of ``ftchaos.units`` as pydantic takes it, so that its error gets the line of the value."""
+
+    def validate(value: Any) -> float:
+        try:
+            return parse(value)
+        except Invalid as error:
+            raise PydanticCustomError("unit", "{fact}", {"fact": error.fact, "hint": error.hint}) from error
+
+    return BeforeValidator(validate)
+
+
+Duration = Annotated[float, _parsed(units.duration_s)]
+Share = Annotated[float, _parsed(units.share)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class Promises(_Strict):
+    """What was promised of every environment; the command line comes before it."""
+
+    rto: Duration = Objectives.rto_s
+    rpo: Duration = Objectives.rpo_s
+    success: Share = Objectives.success
+    p95: Duration = Objectives.p95_s
+    sustain: Duration | None = None  # none: 3 s in the lab, 30 s elsewhere
+
+    @field_validator("success")
+    @classmethod
+    def _is_a_promise(cls, value: float) -> float:
+        if value == 0:
+            raise ValueError("a success of 0 promises nothing; give a share such as 99.5%")
+        return value
+
+
+class Mysql(_Strict):
+    instance: str
+
+
+class Redis(_Strict):
+    replication_group: str
+
+
+class Kubernetes(_Strict):
+    context: str
+
+
+class BlastRadius(_Strict):
+    """The most that one run may harm."""
+
+    zones: int = Field(default=1, ge=0)
+    share: Share = 1.0
+
+
+class Environment(_Strict):
+    """One place to run in. Only the lab needs no keys of its own."""
+
+    platform: Literal["lab", "aws", "kubernetes"]
+    protected: bool = False
+    account: str | None = Field(default=None, pattern=r"^\d{12}$")
+    region: str | None = None
+    mysql: Mysql | None = None
+    redis: Redis | None = None
+    kubernetes: Kubernetes | None = None
+    api: str | None = Field(default=None, pattern=r"^https?://")
+    blast_radius: BlastRadius | None = None
+
+    @field_validator("account", mode="before")
+    @classmethod
+    def _is_quoted(cls, value: Any) -> Any:
+        if isinstance(
+            value, int
+        ):  # YAML has dropped leading zeros, or read it as octal: the number is not to be trusted
+            raise ValueError('an account is 12 digits in quotes, like "111122223333"')
+        return value
+
+    @model_validator(mode="after")
+    def _lab_stands_alone(self) -> Environment:
+        given = self.model_fields_set - {"platform", "protected", "blast_radius"}
+        if self.platform == "lab" and given:
+            raise ValueError(f"the lab takes no {sorted(given)[0]!r}: it is made on this machine")
+        return self
+
+
+class Check(_Strict):
+    """A query that a restored backup must answer.
+
+    Attributes:
+        expect: the first value of the first row; without it, the query must give at least one row.
+    """
+
+    name: str = Field(min_length=1)
+    sql: str = Field(min_length=1)
+    expect: str | int | float | bool | None = None
+
+    def is_met(self, rows: Sequence[Sequence[object]]) -> bool:
+        """Whether these rows are the expected answer; numbers are compared as numbers, all else as text."""
+        if not rows or not rows[0]:
+            return False
+        if self.expect is None:
+            return True
+        return _same(rows[0][0], self.expect)
+
+
+class Restore(_Strict):
+    """How to judge a backup that ftchaos did not make.
+
+    Attributes:
+        checks: queries that it must answer; a bare query must give at least one row.
+        newest_row: a query for the UTC time of the newest row: what is younger was lost.
+        heartbeat: the same from a heartbeat table, which is preferred.
+        accept_backup_age: let the age of the backup stand for the data loss where neither query is given.
+    """
+
+    checks: list[Check] = []
+    newest_row: str | None = Field(default=None, min_length=1)
+    heartbeat: str | None = Field(default=None, min_length=1)
+    accept_backup_age: bool = False
+
+    @field_validator("checks", mode="before")
+    @classmethod
+    def _name_bare_queries(cls, value: Any) -> Any:
+        if not isinstance(value, list):
+            return value
+        return [{"name": item, "sql": item} if isinstance(item, str) else item for item in value]
+
+
+class Config(_Strict):
+    """A checked ``ftchaos.yaml``, or the defaults where there is none."""
+
+    objectives: Promises = Promises()
+    environments: dict[str, Environment] = {}
+    restore: Restore = Restore()
+    _path: Path | None = PrivateAttr(default=None)
+
+    @property
+    def path(self) -> Path | None:
+        """The file that it was read from."""
+        return self._path
+
+    @field_validator("environments")
+    @classmethod
+    def _names_are_plain(cls, value: dict[str, Environment]) -> dict[str, Environment]:
+        for name in value:
+            if not _NAME.fullmatch(name):  # it becomes the name of a lock file
+                raise ValueError(f"the environment {name!r} needs a name of lowercase letters, digits and hyphens")
+        return value
+
+    def environment(self, name: str) -> Environment:
+        """The environment of that name; ``lab`` is always there.
+
+        A protected one is given out on any platform: to refuse it is the guard's part.
+
+        Raises:
+            Invalid: there is none, or this version cannot run there.
+        """
+        known = {"lab": Environment(platform="lab"), **self.environments}
+        if name not in known:
+            where = self.path or "the defaults (there is no ftchaos.yaml here)"
+            raise Invalid(f"no environment is called {name!r} in {where}", f"known here: {', '.join(sorted(known))}")
+        found = known[name]
+        if found.platform not in PLATFORMS and not found.protected:
+            raise Invalid(
+                f"the environment {name!r} is on the platform {found.platform}, which is not in this version",
+                "run in the lab: --environment lab",
+            )
+        return found
+
+    def promises(self, name: str) -> Objectives:
+        """The objectives that a run in this environment is judged by."""
+        sustain_s = self.objectives.sustain
+        if sustain_s is None:
+            in_lab = self.environment(name).platform == "lab"
+            sustain_s = LAB_SUSTAIN_S if in_lab else Objectives.sustain_s
+        given = self.objectives
+        return Objectives(given.rto, given.rpo, given.success, given.p95, sustain_s)
+
+
+def load(path: Path | None = None) -> Config:
+    """The configuration in a file, or in ``./ftchaos.yaml`` when there is one, else the defaults.
+
+    Raises:
+        Invalid: the file that was asked for is not there, or something in it is wrong; with the line and the key.
+    """
+    if path is None and not DEFAULT.exists():
+        return Config()
+    file = read_yaml(path or DEFAULT)
+    try:
+        config = Config.model_validate(file.data)
+    except ValidationError as error:
+        raise _explained(file, error) from error
+    config._path = file.path
+    return config
+
+
+def _explained(file: YamlFile, error: ValidationError) -> Invalid:
+    """The first problem with its line; an unknown key is answered with those that are known there."""
+    first = error.errors(include_url=False)[0]
+    location = tuple(part for part in first["loc"] if isinstance(part, str | int))
+    if first["type"] == "extra_forbidden":
+        return file.problem(location, f"unknown key {location[-1]!r}", f"known here: {', '.join(_keys(location[:-1]))}")
+    if first["type"] == "unit":
+        return file.problem(location, first["ctx"]["fact"], first["ctx"]["hint"])
+    if first["type"] == "model_type":
+        return file.problem(location, "this must be a mapping", f"known here: {', '.join(_keys(location))}")
+    return file.invalid(error)
+
+
+def _keys(location: Sequence[str | int]) -> list[str]:
+    """The keys that a mapping at this location may have."""
+    kind: Any = Config
+    for part in location:
+        # A key of a model leads to that field, a key of a mapping or an index of a list to what these hold.
+        kind = kind.model_fields[part].annotation if hasattr(kind, "model_fields") else typing.get_args(kind)[-1]
+        if isinstance(kind, types.UnionType):
+            kind = typing.get_args(kind)[0]
+    return sorted(kind.model_fields)
+
+
+def _same(value: object, expected: str | int | float | bool) -> bool:
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", "replace")
+    if isinstance(value, date):
+        return str(value) == str(expected)
+    try:
+        return Decimal(str(_plain(value))) == Decimal(str(_plain(expected)))
+    except InvalidOperation:
+        return str(value) == str(expected)
+
+
+def _plain(value: object) -> object:
+    return int(value) if isinstance(value, bool) else value

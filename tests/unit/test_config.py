@@ -1,0 +1,170 @@
+"""The configuration: what is accepted, and that a mistake is told with its line, its key and what would be right."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from ftchaos import config
+from ftchaos.errors import Invalid
+
+EXAMPLE = """\
+objectives: {rto: 4h, rpo: 15m, success: 99.5%, p95: 500ms}
+environments:
+  lab: {platform: lab}
+  staging:
+    platform: aws
+    account: "111122223333"
+    region: us-east-1
+    mysql: {instance: file-transfer-staging}
+    redis: {replication_group: ft-staging}
+    kubernetes: {context: file-transfer-staging-cluster}
+    api: https://staging.filetransfer.example.com
+    blast_radius: {zones: 1, share: 34%}
+  production: {platform: aws, protected: true}
+restore:
+  checks:
+    - SELECT 1 FROM files LIMIT 1
+    - {name: no orphans, sql: SELECT COUNT(*) FROM transfers WHERE file_id IS NULL, expect: 0}
+  newest_row: SELECT MAX(created_at) FROM transfers
+"""
+
+
+def _load(folder: Path, text: str) -> config.Config:
+    path = folder / "ftchaos.yaml"
+    path.write_text(text)
+    return config.load(path)
+
+
+def test_without_a_file_the_defaults_hold_and_the_lab_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    loaded = config.load()
+
+    assert "lab" == loaded.environment("lab").platform
+    assert (14400, 900) == (loaded.promises("lab").rto_s, loaded.promises("lab").rpo_s)
+    assert loaded.path is None
+
+
+def test_file_in_the_working_folder_is_found_without_being_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "ftchaos.yaml").write_text("objectives: {rto: 1m}")
+    monkeypatch.chdir(tmp_path)
+
+    assert 60 == config.load().promises("lab").rto_s
+
+
+def test_example_of_the_design_is_read_in_full(tmp_path: Path) -> None:
+    loaded = _load(tmp_path, EXAMPLE)
+
+    assert 0.995 == loaded.objectives.success
+    assert 0.5 == loaded.objectives.p95
+    assert "SELECT 1 FROM files LIMIT 1" == loaded.restore.checks[0].sql
+    assert 0 == loaded.restore.checks[1].expect
+    radius = loaded.environments["staging"].blast_radius
+    assert radius is not None
+    assert 0.34 == radius.share
+
+
+def test_lab_must_sustain_the_service_for_less_time_than_the_cloud(tmp_path: Path) -> None:
+    loaded = _load(tmp_path, EXAMPLE)
+
+    assert 3 == loaded.promises("lab").sustain_s
+    assert 30 == loaded.promises("production").sustain_s
+    assert 5 == _load(tmp_path, "objectives: {sustain: 5s}").promises("lab").sustain_s
+
+
+def test_platform_that_this_version_lacks_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(Invalid, match="aws, which is not in this version"):
+        _load(tmp_path, EXAMPLE).environment("staging")
+
+
+def test_protected_environment_is_left_to_the_guard(tmp_path: Path) -> None:
+    assert _load(tmp_path, EXAMPLE).environment("production").protected
+
+
+def test_unknown_environment_is_answered_with_those_that_are_known(tmp_path: Path) -> None:
+    with pytest.raises(Invalid, match="known here: lab, production, staging"):
+        _load(tmp_path, EXAMPLE).environment("prod")
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "told"),
+    [
+        ("objectives: {rto: 4 hours-ish}", 1, "'4 hours-ish' is not a duration"),
+        ("objectives: {rto: -1s}", 1, "is not a duration"),
+        ("objectives: {rto: .nan}", 1, "is not a duration"),
+        ("objectives: {rto: true}", 1, "is not a duration"),
+        ("objectives: {success: 99.5}", 1, "is not a share"),
+        ("objectives: {success: 0}", 1, "promises nothing"),
+        ("objectivs: {}", 1, "known here: environments, objectives, restore"),
+        ("objectives:\n  rto: 4h\n  rtoo: 1h", 3, "unknown key 'rtoo'\nHINT: known here: p95, rpo, rto"),
+        ("objectives: 5", 1, "must be a mapping"),
+        ("objectives: {rto: 1h, rto: 2h}", 1, "'rto' stands twice"),
+        ("objectives: {rto: 1h\n", 2, "expected"),
+        ("environments:\n  a:\n    platform: labb", 3, "'lab', 'aws' or 'kubernetes'"),
+        ("environments:\n  a: {platform: lab, blast_radius: {zone: 1}}", 2, "known here: share, zones"),
+        ("environments: {a: {platform: aws, account: 111122223333}}", 1, "12 digits in quotes"),
+        ("environments: {../a: {platform: lab}}", 1, "lowercase letters"),
+        ("environments: {lab: {platform: lab, region: x}}", 1, "the lab takes no 'region'"),
+        ("environments: {a: }", 1, "must be a mapping"),
+        (
+            "restore:\n  checks:\n    - SELECT 1\n    - {name: a, sql: b, expected: 5}",
+            4,
+            "known here: expect, name, sql",
+        ),
+        ("restore: {checks: [5]}", 1, "must be a mapping"),
+        ("restore: {heartbeat: ''}", 1, "at least 1 character"),
+        ("a: &bomb [x, x]\nb: *bomb", 1, "aliases are not accepted"),
+        ("objectives: !!python/object/apply:os.system [ls]", 1, "tag"),
+    ],
+)
+def test_mistake_is_told_with_its_line(tmp_path: Path, text: str, line: int, told: str) -> None:
+    with pytest.raises(Invalid) as caught:
+        _load(tmp_path, text)
+
+    assert f"ftchaos.yaml, line {line}" in str(caught.value)
+    assert told in str(caught.value)
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("text", ["", "[]", "\x00", "[" * 5000, "x: " + "y" * (2 << 20)])
+def test_what_is_no_mapping_of_a_decent_size_is_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(Invalid):
+        _load(tmp_path, text)
+
+
+def test_file_that_was_asked_for_must_exist(tmp_path: Path) -> None:
+    with pytest.raises(Invalid, match="cannot be read"):
+        config.load(tmp_path / "absent.yaml")
+
+
+@pytest.mark.parametrize(
+    ("expect", "first", "met"),
+    [
+        (None, 0, True),
+        (5, 5, True),
+        (5, Decimal("5.0"), True),
+        (5, 6, False),
+        (True, 1, True),
+        ("5", 5, True),
+        ("ok", b"ok", True),
+        ("2026-11-23", date(2026, 11, 23), True),
+        ("ok", None, False),
+        (0, None, False),
+    ],
+)
+def test_check_compares_the_first_value_with_what_is_expected(
+    expect: int | str | None, first: object, met: bool
+) -> None:
+    check = config.Check(name="a", sql="SELECT 1", expect=expect)
+
+    assert met is check.is_met([(first, "rest")])
+
+
+def test_check_without_a_row_is_not_met() -> None:
+    assert not config.Check(name="a", sql="SELECT 1").is_met([])
