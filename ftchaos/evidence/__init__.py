@@ -1,0 +1,77 @@
+"""Evidence: what remains of a run, written once, readable by people and programs.
+
+record      the models of ``evidence.json``
+types       the values in it, and their bounds
+sentence    the run in one sentence
+series      client operations in buckets of time, for the charts
+folder      written, read and found on disk
+"""
+
+from __future__ import annotations
+
+from ftchaos.evidence.folder import FILE, SCHEMA_FILE, find, read, runs, schema, schema_text, write
+from ftchaos.evidence.record import (
+    Action,
+    Backup,
+    Candidate,
+    Check,
+    Data,
+    Definition,
+    Evidence,
+    FollowUp,
+    Harm,
+    LostInterval,
+    Objectives,
+    Observation,
+    Phase,
+    Plan,
+    Recovery,
+    Replay,
+    Series,
+    Server,
+    Service,
+    Step,
+    System,
+    Undo,
+    Verification,
+    Witness,
+)
+from ftchaos.evidence.sentence import sentence
+from ftchaos.evidence.series import buckets
+
+__all__ = [
+    "FILE",
+    "SCHEMA_FILE",
+    "Action",
+    "Backup",
+    "Candidate",
+    "Check",
+    "Data",
+    "Definition",
+    "Evidence",
+    "FollowUp",
+    "Harm",
+    "LostInterval",
+    "Objectives",
+    "Observation",
+    "Phase",
+    "Plan",
+    "Recovery",
+    "Replay",
+    "Series",
+    "Server",
+    "Service",
+    "Step",
+    "System",
+    "Undo",
+    "Verification",
+    "Witness",
+    "buckets",
+    "find",
+    "read",
+    "runs",
+    "schema",
+    "schema_text",
+    "sentence",
+    "write",
+]
