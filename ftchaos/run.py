@@ -7,18 +7,19 @@ the engine reads them when the run ends.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-from ftchaos.clock import Clock, now
+from ftchaos.clock import now
 from ftchaos.errors import Invalid, Refused, StepFailed
 from ftchaos.objectives import Objectives
 from ftchaos.options import Options
 from ftchaos.platforms.base import Platform, Step
+from ftchaos.record import Phase, RunRecord
 from ftchaos.traffic import TrafficProcesses
 from ftchaos.undo import UndoLog
 
@@ -62,52 +63,53 @@ class SilentProgress:
 
 
 @dataclass
-class Phase:
-    """A part of the recovery time; it ends where the next begins."""
-
-    name: str
-    began_at: float
-    ended_at: float | None = None
-    size_bytes: int = 0
-    summary: str = ""
-
-
-@dataclass
 class Run:
-    """One run from its folder to its verdict.
+    """One run from its folder to its end.
 
     Attributes:
-        fault_at: when the injection began; None before.
-        proven_at: when the witness first saw the damage.
-        restored_at: the first instant of the sustained window; None when never reached.
-        facts: what the steps found out, by step.
+        record: what is kept of it; :meth:`save` puts it on disk.
     """
 
-    id: str
-    kind: str
-    name: str
+    record: RunRecord
     folder: Path
     options: Options
-    objectives: Objectives
-    clock: Clock
     platform: Platform
     progress: Progress
     undo: UndoLog
-    began_at: float
     traffic: TrafficProcesses
-    fault_at: float | None = None
-    fault_targets: list[str] = field(default_factory=list)
-    proven_at: float | None = None
-    restored_at: float | None = None
-    resolution_s: float | None = None
-    phases: list[Phase] = field(default_factory=list)
-    facts: dict[str, Mapping[str, Any]] = field(default_factory=dict)
-    audit: Any = None
 
-    def begin_fault(self, targets: list[str]) -> None:
-        """Mark the instant at which the injection call begins."""
-        self.fault_at = now()
-        self.fault_targets = targets
+    @property
+    def id(self) -> str:
+        return self.record.id
+
+    @property
+    def objectives(self) -> Objectives:
+        return self.record.objectives
+
+    def save(self) -> None:
+        """Put the record on disk."""
+        self.record.save(self.folder)
+
+    def begin_fault(self, fault: str, targets: list[str]) -> None:
+        """Mark the instant at which the injection call begins.
+
+        Args:
+            fault: what is done, as a clause such as ``the MySQL primary was destroyed``.
+            targets: names of the servers that the witness must see go down.
+        """
+        self.record.fault, self.record.fault_targets = fault, targets
+        self.record.fault_at = now()
+        self.save()
+
+    def fault_at(self) -> float:
+        """When the injection call began.
+
+        Raises:
+            StepFailed: there was none.
+        """
+        if self.record.fault_at is None:
+            raise StepFailed("there was no fault to recover from", "see the step that injects it")
+        return self.record.fault_at
 
     def require(self, *steps: str) -> None:
         """Refuse to go on after a step that did not succeed: Chaos Toolkit itself would.
@@ -116,19 +118,18 @@ class Run:
             StepFailed: one of the steps has not succeeded in this run.
         """
         for step in steps:
-            if step not in self.facts:
+            if step not in self.record.facts:
                 raise StepFailed(f"not done, because '{step}' did not succeed", "see that step")
 
     @contextmanager
     def phase(self, name: str) -> Iterator[Phase]:
-        """A timed part of the recovery; the first one begins at the fault."""
-        if self.fault_at is None:
-            raise StepFailed("there was no fault to recover from", "see the step that injects it")
-        began_at = now() if self.phases else self.fault_at
-        if self.phases:
-            self.phases[-1].ended_at = began_at
+        """A timed part of the recovery: the first begins at the fault, each ends where the next begins."""
+        phases = self.record.phases
+        began_at = now() if phases else self.fault_at()
+        if phases:
+            phases[-1].ended_at = began_at
         phase = Phase(name, began_at)
-        self.phases.append(phase)
+        phases.append(phase)
         self.progress.phase_begin(name)
         try:
             yield phase
@@ -146,9 +147,14 @@ class Run:
         with self.phase(phase_name) as phase:
             step = act()
             phase.size_bytes, phase.summary = step.size_bytes, step.summary
-        self.facts[key] = {"summary": step.summary, **step.facts}
-        self.progress.note(step.summary)
+        self.keep(key, step)
         return step.summary
+
+    def keep(self, key: str, step: Step) -> None:
+        """Keep what a step found out, for the steps after it and for the evidence."""
+        self.record.facts[key] = {"summary": step.summary, **step.facts}
+        self.save()
+        self.progress.note(step.summary)
 
 
 _active: Run | None = None

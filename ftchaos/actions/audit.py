@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ftchaos.platforms.base import Step
 from ftchaos.run import current
 
 __all__ = ["audit_writes"]
@@ -15,8 +16,8 @@ def audit_writes() -> str:
     """
     run = current()
     run.require("warm")
-    run.progress.note("audit: every acknowledged write is looked for")
+    run.progress.note("audit: looking for every acknowledged write")
     run.traffic.end_writers()
-    run.audit = run.traffic.audit(run.platform.survivors, run.fault_at)
-    total = run.audit.total
-    return f"{total.lost:,} of {total.acknowledged:,} acknowledged writes were lost"
+    audit = run.traffic.audit(run.platform.survivors, run.fault_at())
+    run.keep("audit", Step(f"{audit.lost:,} of {audit.acknowledged:,} acknowledged writes were lost"))
+    return run.record.facts["audit"]["summary"]

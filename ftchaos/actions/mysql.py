@@ -11,6 +11,7 @@ from ftchaos.run import Run, current
 __all__ = ["destroy_database_tier"]
 
 PROOF_TIMEOUT_S = 5.0
+DESTROYED = "the MySQL primary was destroyed, and its replicas and all their volumes with it"
 
 
 def destroy_database_tier() -> str:
@@ -25,10 +26,9 @@ def destroy_database_tier() -> str:
     run = current()
     recovery = run.platform.recovery()
     targets = list(recovery.destroy_targets())
-    step = recovery.destroy(run.undo, run.id, lambda: run.begin_fault(targets))
-    run.progress.note(step.summary)
+    step = recovery.destroy(run.undo, run.id, lambda: run.begin_fault(DESTROYED, targets))
     _prove(run, targets)
-    run.facts["destroy"] = {"summary": step.summary, **step.facts}
+    run.keep("destroy", step)
     return step.summary
 
 
@@ -38,13 +38,12 @@ def _prove(run: Run, targets: list[str]) -> None:
     Raises:
         Inconclusive: it has not within the time.
     """
-    assert run.fault_at is not None
-    deadline = run.fault_at + PROOF_TIMEOUT_S
-    while (proven_at := run.traffic.proven_at(targets, run.fault_at)) is None:
+    fault_at = run.fault_at()
+    deadline = fault_at + PROOF_TIMEOUT_S
+    while run.traffic.proven_at(targets, fault_at) is None:
         if now() > deadline:
             raise Inconclusive(
                 f"the fault was never seen: {', '.join(targets)} still answered from outside",
                 "the injection had no effect; nothing can be concluded from this run",
             )
         time.sleep(0.01)
-    run.proven_at = proven_at

@@ -11,6 +11,8 @@ from ftchaos.run import current
 from ftchaos.units import human_duration
 
 __all__ = [
+    "answer",
+    "assume_disaster",
     "cut_over",
     "decide",
     "detect",
@@ -26,10 +28,7 @@ __all__ = [
 def detect() -> str:
     """Wait until the system's own monitoring says that failover cannot mend this."""
     run = current()
-    run.require("destroy")
-    assert run.fault_at is not None
-    fault_at = run.fault_at
-    return run.step("detect", "detect", lambda: run.platform.recovery().detect(fault_at), "destroy")
+    return run.step("detect", "detect", lambda: run.platform.recovery().detect(run.fault_at()), "destroy")
 
 
 def decide(to: str = "last") -> str:
@@ -85,24 +84,38 @@ def warm() -> str:
         StepFailed: it did not within the run's time for warming.
     """
     run = current()
-    run.require("cut_over")
     return run.step("warm", "warm", _sustained, "cut_over")
 
 
 def _sustained() -> Step:
     run = current()
-    assert run.fault_at is not None
-    deadline = now() + run.options.warm_timeout_s
-    while True:
-        restored = run.traffic.restored(run.fault_at, run.objectives)
-        if restored is not None:
-            run.restored_at, run.resolution_s = restored
-            seconds = restored[0] - run.fault_at
-            return Step(f"the service met its objectives again {human_duration(seconds)} after the fault")
+    fault_at, timeout_s = run.fault_at(), run.options.warm_timeout
+    deadline = now() + timeout_s
+    while (restored_at := run.traffic.restored_at(fault_at, run.objectives)) is None:
+        run.record.watched_until = now()
         if now() > deadline:
             raise StepFailed(
-                f"the service did not meet its objectives within {human_duration(run.options.warm_timeout_s)}",
+                f"the service did not meet its objectives within {human_duration(timeout_s)} of the cut-over",
                 "look at observations/ and at the application's log in the lab's folder",
             )
         run.traffic.ensure_alive()
         time.sleep(0.1)
+    run.record.watched_until = now()
+    return Step(f"the service met its objectives again {human_duration(restored_at - fault_at)} after the fault")
+
+
+def assume_disaster() -> str:
+    """Begin to count the recovery time without a fault, for a rehearsal that harms nothing."""
+    run = current()
+    run.begin_fault("", [])
+    run.keep("detect", Step("the disaster is assumed; the recovery time counts from here"))
+    return "the recovery time counts from here"
+
+
+def answer() -> str:
+    """End the recovery time of a rehearsal: the restored server has answered every query."""
+    run = current()
+    run.require("verify_replayed")
+    run.record.answered_at = run.record.watched_until = now()
+    run.save()
+    return f"restored and verified {human_duration(now() - run.fault_at())} after the begin"
