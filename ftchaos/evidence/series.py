@@ -28,13 +28,13 @@ def buckets(
         origin_at: the instant that counts as zero, usually the fault; all on one clock.
         from_at: begin of the window.
         to_at: end of the window.
-        points: the most buckets wanted.
+        points: the most buckets wanted; one or two more where the window is not aligned with the origin.
     """
     length_s = max(to_at - from_at, _STEPS_S[0])
     step_s = next((step for step in _STEPS_S if length_s / step <= points), length_s / points)
     # Buckets are aligned with the origin, so that none mixes the time before the fault with the time after.
     first = math.floor((from_at - origin_at) / step_s)
-    count = min(points + 1, math.ceil((to_at - origin_at) / step_s) - first)
+    count = max(1, math.ceil((to_at - origin_at) / step_s) - first)
     succeeded, failed = [0] * count, [0] * count
     latencies_ms: list[list[float]] = [[] for _ in range(count)]
     for sent_at, latency_s, success in operations:
