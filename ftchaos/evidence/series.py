@@ -38,10 +38,12 @@ def buckets(
     succeeded, failed = [0] * count, [0] * count
     latencies_ms: list[list[float]] = [[] for _ in range(count)]
     for sent_at, latency_s, success in operations:
-        index = math.floor((sent_at - origin_at) / step_s) - first
-        if 0 <= index < count and from_at <= sent_at < to_at:
-            (succeeded if success else failed)[index] += 1
-            latencies_ms[index].append(latency_s * 1000)
+        if not from_at <= sent_at < to_at:
+            continue
+        # The last instants of the window may round up into a bucket that is not there.
+        index = min(math.floor((sent_at - origin_at) / step_s) - first, count - 1)
+        (succeeded if success else failed)[index] += 1
+        latencies_ms[index].append(latency_s * 1000)
     return Series(
         name=name,
         from_s=first * step_s,
