@@ -36,12 +36,28 @@ def before_experiment_control(
         raise InterruptExecution(str(error)) from error
 
 
+def before_hypothesis_control(context: Mapping[str, Any], **_: Any) -> None:
+    engine.part_begins("hypothesis")
+
+
+def after_hypothesis_control(context: Mapping[str, Any], state: Mapping[str, Any] | None = None, **_: Any) -> None:
+    engine.hypothesis_ended(state or {})
+
+
+def before_method_control(context: Mapping[str, Any], **_: Any) -> None:
+    engine.part_begins("method")
+
+
+def before_rollback_control(context: Mapping[str, Any], **_: Any) -> None:
+    engine.part_begins("rollback")
+
+
 def before_activity_control(context: Mapping[str, Any], **_: Any) -> None:
     engine.step_begins(context)
 
 
 def after_activity_control(context: Mapping[str, Any], state: Mapping[str, Any] | None = None, **_: Any) -> None:
-    engine.step_ended(context, state or {})
+    engine.step_ended(state or {})
 
 
 def after_experiment_control(context: Mapping[str, Any], state: dict[str, Any], **_: Any) -> None:
@@ -77,4 +93,5 @@ def _exit(number: int, frame: FrameType | None) -> None:
     # A second signal while the first unwinds would cut the unwinding short.
     for each in (signal.SIGTERM, signal.SIGINT):
         signal.signal(each, signal.SIG_IGN)
+    engine.interrupted(signal.Signals(number).name)
     raise SystemExit(128 + number)

@@ -10,7 +10,9 @@ from __future__ import annotations
 import hashlib
 import importlib
 import inspect
+import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -71,7 +73,10 @@ class ControlBlock(_Strict):
 
 
 class Extension(_Strict):
-    """What ftchaos adds to a definition; it ends in the evidence and tells an auditor what was meant."""
+    """What ftchaos adds to a definition; it ends in the evidence and tells an auditor what was meant.
+
+    ``harms`` is false for a rehearsal that injects no fault, ``workload`` for one without clients of ours.
+    """
 
     name: Literal["ftchaos"]
     kind: Literal["drill", "experiment"]
@@ -80,6 +85,7 @@ class Extension(_Strict):
     test_type: str
     expected: str
     harms: bool = True
+    workload: bool = True
     preconditions: list[str] = []
     assumptions: list[str] = []
     participants: list[str] = []
@@ -109,7 +115,7 @@ class Loaded:
         path: the file.
         data: the parsed YAML, as Chaos Toolkit takes it.
         definition: the same, checked.
-        sha256: of the file's bytes.
+        sha256: of the data, so that it is the same however the file was read.
     """
 
     path: Path
@@ -160,7 +166,16 @@ def load(path: Path) -> Loaded:
     Raises:
         Invalid: anything in it that Chaos Toolkit would stumble over, with the file, the line and the key.
     """
-    file = read_yaml(path)
+    return _checked(read_yaml(path))
+
+
+def check(data: Mapping[str, Any]) -> Loaded:
+    """The same for a definition that Chaos Toolkit has read already, so without lines."""
+    plain = {key: value for key, value in data.items() if key != "dry"}
+    return _checked(YamlFile(Path("the definition"), plain, {}))
+
+
+def _checked(file: YamlFile) -> Loaded:
     try:
         definition = Definition.model_validate(file.data)
     except ValidationError as error:
@@ -176,7 +191,8 @@ def load(path: Path) -> Loaded:
             _ensure_callable(file, at, activity)
             if part == "steady-state-hypothesis":
                 _ensure_tolerance(file, at, activity)
-    return Loaded(path, file.data, definition, hashlib.sha256(path.read_bytes()).hexdigest())
+    canonical = json.dumps(file.data, sort_keys=True, default=str).encode()
+    return Loaded(file.path, file.data, definition, hashlib.sha256(canonical).hexdigest())
 
 
 def _ensure_control(file: YamlFile, definition: Definition) -> None:

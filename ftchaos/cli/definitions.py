@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 from typing import Any
 
 import click
@@ -122,36 +121,23 @@ def drill_restore(backup: str | None, binlogs: str | None, **options: Any) -> No
             raise click.UsageError("--binlogs goes with --from")
         _run("drill", "restore", **options)
     else:
-        if options["lab_name"] or options["size"] or options["method"]:
+        if options["lab"] or options["size"] or options["method"]:
             raise click.UsageError("--lab, --size and --method do not go with --from")
         _run("drill", "restore-backup", backup=backup, binlogs=binlogs, **options)
 
 
-def _run(
-    kind: str,
-    name: str,
-    *,
-    environment: str,
-    config: str | None,
-    reports: str,
-    as_json: bool,
-    dry_run: bool,
-    verbose: bool,
-    **options: Any,
-) -> None:
+def _run(kind: str, name: str, *, as_json: bool, dry_run: bool, verbose: bool, **options: Any) -> None:
     from ftchaos import engine
     from ftchaos.report import progress, terminal
 
-    plan = engine.plan(
-        kind, name, environment=environment, config=Path(config) if config else None, reports=Path(reports), **options
-    )
+    plan = engine.plan(kind, name, options)
     if dry_run:
         preview = engine.preview(plan)
         click.echo(json.dumps(preview, ensure_ascii=False) if as_json else terminal.preview(preview))
         return
     result = engine.run(plan, progress.for_stream(sys.stderr), verbose=verbose)
     if as_json:
-        click.echo(result.evidence.model_dump_json(exclude_none=False))
+        click.echo(result.evidence.model_dump_json())
     else:
         terminal.show(result.evidence, result.folder, sys.stdout)
     sys.exit(result.exit_code)

@@ -54,7 +54,7 @@ def running(function: F) -> F:
         click.option("--method", type=click.Choice(["physical", "logical"]), help="Kind of backup that the lab takes."),
         click.option("--size", type=SIZE, help="Data in the lab's database, like 1GiB."),
         click.option("--mysql-flavour", type=FLAVOURS, help="The lab's database; the one that is found."),
-        click.option("--lab", "lab_name", metavar="NAME", help="A lab that is up; else one for this run alone."),
+        click.option("--lab", metavar="NAME", help="A lab that is up; else one for this run alone."),
         click.option("-v", "--verbose", is_flag=True, help="Show the log of Chaos Toolkit as well."),
     ):
         function = option(function)

@@ -89,7 +89,10 @@ class Platform(Protocol):
     """One environment of the system under test."""
 
     name: str
-    environment: str
+    accepts_backup_age: bool
+
+    def targets(self) -> list[str]:
+        """What a run would destroy, in words, for the preview; touches nothing."""
 
     def begin(self, run_id: str, undo: UndoLog, progress: Progress) -> None:
         """Reach the environment, or bring it up where that is the platform's part."""

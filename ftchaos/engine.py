@@ -1,0 +1,354 @@
+"""One run from a definition to its evidence. Only this module and the control import chaoslib.
+
+``ftchaos drill restore`` calls :func:`run`, which lets chaoslib play the definition. The control that the
+definition names calls :func:`begin` and :func:`end` around it. Under plain ``chaos run`` the control does the
+same, with the plan taken from the definition's configuration, so both ways come to the same verdict.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ftchaos import conclusion, definitions, guard, platforms, recover
+from ftchaos import run as runs
+from ftchaos.atomic import write
+from ftchaos.clock import Clock, now
+from ftchaos.config import load
+from ftchaos.errors import FtchaosError, Refused
+from ftchaos.evidence import Evidence
+from ftchaos.objectives import Objectives
+from ftchaos.options import Options
+from ftchaos.record import RunRecord, Step
+from ftchaos.run import Progress, Run
+from ftchaos.traffic import TrafficProcesses
+from ftchaos.undo import FILE as UNDO_FILE
+from ftchaos.undo import UndoLog
+from ftchaos.units import duration_s
+
+LOG_FILE = "chaostoolkit.log"
+JOURNAL_FILE = "journal.json"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that one run needs to know before it begins, checked."""
+
+    loaded: definitions.Loaded
+    options: Options
+    platform: platforms.Platform
+    objectives: Objectives
+    protected: bool
+
+    @property
+    def extension(self) -> definitions.Extension:
+        return self.loaded.extension
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run came to."""
+
+    evidence: Evidence
+    folder: Path
+
+    @property
+    def exit_code(self) -> int:
+        return self.evidence.exit_code
+
+
+@dataclass
+class _Session:
+    """What the control and :func:`run` share while chaoslib is in between."""
+
+    plan: Plan | None = None
+    progress: Progress | None = None
+    lock: guard.EnvironmentLock | None = None
+    part: str = ""
+    problem: Exception | None = None
+    result: Result | None = None
+
+
+_session = _Session()
+
+
+def plan(kind: str, name: str, given: Mapping[str, Any]) -> Plan:
+    """What a command line asks for.
+
+    Args:
+        kind: ``drill`` or ``experiment``.
+        name: of the definition, or its file.
+        given: the options by name; those of None are left to their defaults.
+
+    Raises:
+        Invalid: the definition, the configuration or an option cannot be used.
+    """
+    return _plan(definitions.load(definitions.find(kind, name)), given)
+
+
+def _plan(loaded: definitions.Loaded, given: Mapping[str, Any]) -> Plan:
+    options = Options.parse(given)
+    config = load(options.config)
+    objectives = config.promises(options.environment)
+    return Plan(
+        loaded,
+        options,
+        platforms.make(config, options),
+        dataclasses.replace(
+            objectives,
+            rto_s=duration_s(given.get("rto") or objectives.rto_s),
+            rpo_s=duration_s(given.get("rpo") or objectives.rpo_s),
+        ),
+        config.environment(options.environment).protected,
+    )
+
+
+def preview(plan: Plan) -> dict[str, Any]:
+    """What a run would hit and do, as data; nothing is touched.
+
+    Raises:
+        Refused: the guard would refuse the run.
+    """
+    guard.ensure_allowed(plan.options.environment, plan.protected)
+    return {
+        "kind": plan.extension.kind,
+        "name": plan.extension.id,
+        "title": plan.loaded.definition.title,
+        "environment": plan.options.environment,
+        "platform": plan.platform.name,
+        "targets": plan.platform.targets() if plan.extension.harms else [],
+        "steps": [activity.name for activity in plan.loaded.definition.method],
+        "objectives": dataclasses.asdict(plan.objectives),
+    }
+
+
+def run(plan: Plan, progress: Progress, *, verbose: bool = False) -> Result:
+    """Play a definition and come to a verdict.
+
+    Raises:
+        FtchaosError: refused or invalid, so that the run did not begin; nothing is left harmed.
+    """
+    from chaoslib.experiment import run_experiment
+    from chaoslib.types import Strategy
+
+    global _session
+    _session = _Session(plan=plan, progress=progress)
+    _quiet(verbose)
+    data = copy.deepcopy(plan.loaded.data)
+    chosen = plan.options.as_configuration()
+    try:
+        run_experiment(
+            data,
+            settings={"runtime": {"rollbacks": {"strategy": "always"}}},
+            experiment_vars=({key: chosen[key] for key in data["configuration"] if key in chosen}, {}),
+            strategy=Strategy.DEFAULT,
+        )
+    finally:
+        progress.close()
+    if _session.problem is not None:
+        raise _session.problem
+    if _session.result is None:
+        raise FtchaosError("Chaos Toolkit ended without beginning the run", "run again with -v")
+    return _session.result
+
+
+def begin(experiment: Mapping[str, Any], configuration: Mapping[str, Any]) -> None:
+    """All that stands before the steady state: guard, lock, folder, undo log, platform, workload.
+
+    Raises:
+        FtchaosError: something of it cannot be had.
+    """
+    plan = _session.plan
+    if plan is None:  # plain `chaos run`
+        plan = _session.plan = _plan(definitions.check(experiment), configuration)
+    progress = _session.progress = _session.progress or runs.SilentProgress()
+    guard.ensure_allowed(plan.options.environment, plan.protected)
+    run_id = runs.new_id(plan.extension.id)
+    lock = guard.EnvironmentLock(plan.options.lock_name)
+    lock.acquire(run_id)
+    try:
+        folder = runs.make_folder(plan.options.reports, run_id)
+        record = _record(plan, run_id)
+        run = Run(
+            record, folder, plan.options, plan.platform, progress, UndoLog(folder / UNDO_FILE), TrafficProcesses(folder)
+        )
+        run.save()
+        recover.announce(run)
+    except BaseException:
+        lock.release()
+        raise
+    _session.lock = lock
+    runs.activate(run)
+    _log_into(folder)
+    progress.note(f"run {run_id}: {plan.loaded.definition.title}")
+    plan.platform.begin(run_id, run.undo, progress.note)
+    if plan.extension.workload:
+        run.traffic.begin(plan.platform.traffic(), plan.platform.client_argv, record.clock)
+    plan.platform.prepare(progress.note)
+    record.system = plan.platform.describe()
+    run.save()
+
+
+def _record(plan: Plan, run_id: str) -> RunRecord:
+    definition, extension = plan.loaded.definition, plan.extension
+    clock = Clock.anchored()
+    return RunRecord(
+        id=run_id,
+        kind=extension.kind,
+        name=extension.id,
+        environment=plan.options.environment,
+        platform=plan.platform.name,
+        clock=clock,
+        began_at=clock.monotonic_s,
+        objectives=plan.objectives,
+        definition={
+            "path": plan.loaded.path.name,
+            "sha256": plan.loaded.sha256,
+            "title": definition.title,
+            "description": definition.description,
+            "tags": definition.tags,
+        },
+        plan=extension.model_dump(exclude={"name", "kind", "id", "harms", "workload"}),
+        arguments=plan.options.as_configuration(),
+        planned_steps=[activity.name for activity in definition.method],
+        injects_fault=extension.harms,
+        keeps_ledger=extension.workload,
+        accepts_backup_age=plan.platform.accepts_backup_age,
+    )
+
+
+def part_begins(part: str) -> None:
+    """Note which part of the definition the activities that follow belong to."""
+    if part == "hypothesis":
+        part = "hypothesis after" if _session.part else "hypothesis before"
+    _session.part = part
+
+
+def hypothesis_ended(state: Mapping[str, Any]) -> None:
+    """Keep whether the steady state was met, and which probe said otherwise."""
+    if (active := runs.active()) is None:
+        return
+    unmet = [] if state.get("steady_state_met") else [probe["activity"]["name"] for probe in state["probes"][-1:]]
+    active.record.unmet[_session.part.removeprefix("hypothesis ")] = unmet
+    active.save()
+
+
+def step_begins(activity: Mapping[str, Any]) -> None:
+    """Take the time of an activity."""
+    if (active := runs.active()) is not None:
+        active.record.steps.append(Step(_session.part, str(activity["name"]), now()))
+        active.progress.step(str(activity["name"]))
+
+
+def step_ended(outcome: Mapping[str, Any]) -> None:
+    """Keep how the activity went."""
+    active = runs.active()
+    if active is None or not active.record.steps:
+        return
+    step = active.record.steps[-1]
+    step.duration_s = now() - step.began_at
+    step.status = str(outcome.get("status", "failed"))
+    step.output = outcome.get("output")
+    step.error = _sentence(outcome.get("exception"))
+    if step.error:
+        active.progress.note(f"{step.name}: {step.error}")
+    active.save()
+
+
+def _sentence(exception: Any) -> str:
+    """The fact and the hint of chaoslib's formatted exception, without the names of its classes."""
+    lines = [line for line in "".join(exception or ()).splitlines() if line.strip()]
+    begins = next((i for i, line in enumerate(lines) if line.startswith("chaoslib.exceptions.ActivityFailed:")), None)
+    if begins is None:
+        return lines[-1].strip() if lines else ""
+    first = lines[begins].removeprefix("chaoslib.exceptions.ActivityFailed:").strip()
+    if first.startswith("ftchaos.errors."):
+        first = first.partition(": ")[2]
+    return "\n".join([first, *(line.strip() for line in lines[begins + 1 :])])
+
+
+def remember(problem: Exception) -> None:
+    """Keep a problem that chaoslib would swallow, for :func:`run` to raise and for the verdict."""
+    _session.problem = _session.problem or problem
+    if (active := runs.active()) is not None:
+        fact = problem.fact if isinstance(problem, FtchaosError) else f"{type(problem).__name__}: {problem}"
+        active.record.problem = active.record.problem or fact
+        active.record.refused = isinstance(problem, Refused)
+
+
+def interrupted(by: str) -> None:
+    """Keep what interrupted the run."""
+    if (active := runs.active()) is not None:
+        active.record.interrupted = active.record.interrupted or by
+
+
+def end(journal: dict[str, Any] | None) -> None:
+    """End the load, heal what is still harmed, come to the verdict, write the evidence, free the environment.
+
+    Args:
+        journal: Chaos Toolkit's, whose status and deviation are set to tell the verdict; None when it has none.
+    """
+    run = runs.active()
+    if run is None:
+        return
+    try:
+        if journal is None:
+            run.record.problem = run.record.problem or "Chaos Toolkit ended before it had a journal"
+        elif journal.get("status") in ("interrupted", "aborted") and not run.record.problem:
+            run.record.interrupted = run.record.interrupted or f"Chaos Toolkit says {journal['status']}"
+        run.traffic.end()
+        run.record.ended_at = now()
+        healing = run.undo.heal(platforms.heal, run.progress.note)
+        run.platform.end()
+        run.save()
+        _write_journal(run.folder, journal)
+        evidence = conclusion.conclude(run.folder)
+        conclusion.write(evidence, run.folder)
+        if not healing.failed:
+            recover.forget(run.id)
+        _session.result = Result(evidence, run.folder)
+        if journal is not None:
+            _tell(journal, evidence)
+    finally:
+        runs.activate(None)
+        _log_into(None)
+        if _session.lock is not None:
+            _session.lock.release()
+
+
+def _tell(journal: dict[str, Any], evidence: Evidence) -> None:
+    """Have `chaos run` exit with 0 only for a run that passed."""
+    if evidence.verdict == "failed" and journal["status"] == "completed":
+        journal["deviated"] = True
+    elif evidence.verdict != "passed" and journal["status"] == "completed":
+        journal["status"] = "failed"
+
+
+def _write_journal(folder: Path, journal: dict[str, Any] | None) -> None:
+    write(folder / JOURNAL_FILE, json.dumps(journal, indent=1, default=str, ensure_ascii=False) + "\n")
+
+
+def _quiet(verbose: bool) -> None:
+    """Chaos Toolkit's log goes to the run's folder, and to the terminal only when asked for."""
+    logger = logging.getLogger("chaostoolkit")
+    logger.setLevel(logging.DEBUG)
+    logger.propagate = False
+    logger.addHandler(logging.StreamHandler() if verbose else logging.NullHandler())
+
+
+def _log_into(folder: Path | None) -> None:
+    logger = logging.getLogger("chaostoolkit")
+    for handler in [one for one in logger.handlers if getattr(one, "of_ftchaos", False)]:
+        logger.removeHandler(handler)
+        handler.close()
+    if folder is not None:
+        handler = logging.FileHandler(folder / LOG_FILE)
+        handler.of_ftchaos = True  # type: ignore[attr-defined]
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        logger.addHandler(handler)
