@@ -37,7 +37,7 @@ SEARCH_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", 
 CONFIG = """global
   nbthread 1
   maxconn 4000
-  stats socket {socket} mode 600 level admin
+  stats socket unix@{socket} mode 600 level admin
   stats timeout 5s
   log stdout format raw local0 notice
 

@@ -46,6 +46,10 @@ class Api:
         self.notifier = Notifier(config.redis_cluster)
         self._health = Health(self)
 
+    async def warm(self, _: web.Application) -> None:
+        """Learn where the Redis servers are before the first request has to wait for it."""
+        self._warming = asyncio.gather(self.counter.count(0), self.jobs.ping(), return_exceptions=True)
+
     async def upload(self, request: web.Request) -> web.Response:
         try:
             upload = _upload(await request.json())
@@ -120,6 +124,7 @@ def application(config: AppConfig) -> web.Application:
     """The web application; it begins before its databases do and waits for them in /health."""
     api = Api(config)
     app = web.Application(client_max_size=16 * 1024**2)
+    app.on_startup.append(api.warm)
     app.router.add_post("/api/files", api.upload)
     app.router.add_get(r"/api/files/{upload_key:\d+}", api.file)
     app.router.add_get(r"/api/users/{user:\d+}/files", api.files_of)
@@ -146,7 +151,7 @@ def _upload(body: Any) -> uploads.Upload:
     key, owner = int(body["upload_key"]), int(body["owner"])
     if not 0 <= key < 2**64:
         raise ValueError("upload_key must be an unsigned 64-bit number")
-    return uploads.Upload(key, str(body["name"]), owner, str(body["content"]).encode())
+    return uploads.Upload(key, str(body["name"]), owner, str(body["content"]))
 
 
 def _text(content: bytes | str | None) -> str:

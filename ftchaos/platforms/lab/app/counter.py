@@ -1,4 +1,4 @@
-"""Requests counted per user and minute in the Redis Cluster; what real applications keep there for rate limits.
+"""Requests counted per user and minute in the Redis Cluster: what real applications keep there for rate limits.
 
 No request waits for it longer than its time-out, nor fails with it.
 """
@@ -30,18 +30,31 @@ class Counter:
             retry=Retry(ConstantBackoff(0), 1),
         )
         self._resting_until = 0.0
+        self._late: set[asyncio.Task[int | None]] = set()
 
     async def count(self, user: int) -> int | None:
-        """The user's requests in this minute, this one included; None when the cluster could not say."""
+        """The user's requests in this minute, this one included; None when the cluster did not say in time."""
         if time.monotonic() < self._resting_until:
             return None
+        # Not cancelled when it is late: it may be learning who is master now, and would have to begin again.
+        task = asyncio.create_task(self._increment(user))
+        done, late = await asyncio.wait({task}, timeout=TIMEOUT_S)
+        if late:
+            self._rest()
+            self._late.add(task)
+            task.add_done_callback(self._late.discard)
+        return task.result() if done else None
+
+    async def _increment(self, user: int) -> int | None:
         key = f"requests:{user}:{int(time.time() // 60)}"
         try:
-            async with asyncio.timeout(TIMEOUT_S):
-                requests = int(await self._cluster.incr(key))
-                if requests == 1:
-                    await self._cluster.expire(key, 120)
+            requests = int(await self._cluster.incr(key))
+            if requests == 1:
+                await self._cluster.expire(key, 120)
         except (RedisError, RedisClusterException, OSError, TimeoutError):
-            self._resting_until = time.monotonic() + REST_S
+            self._rest()
             return None
         return requests
+
+    def _rest(self) -> None:
+        self._resting_until = time.monotonic() + REST_S

@@ -64,7 +64,17 @@ class Jobs:
     """The producer's side of the queue."""
 
     def __init__(self, name: str, client: Redis) -> None:
+        self._client = client
         self._queue = Queue(name, {"connection": client})
+
+    async def ping(self) -> bool:
+        """Whether the queue's master answers."""
+        try:
+            async with asyncio.timeout(ADD_TIMEOUT_S):
+                await self._client.ping()
+        except (RedisError, OSError, TimeoutError):
+            return False
+        return True
 
     async def add(self, job: TransferJob) -> bool:
         """Enqueue a transfer; False when the queue did not take it in time, and its sweeper must find it later."""

@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ConstantBackoff
 from redis.exceptions import RedisError
-from socketio import AsyncPubSubManager  # type: ignore[import-untyped]
+from socketio.async_pubsub_manager import AsyncPubSubManager  # type: ignore[import-untyped]
 
 TIMEOUT_S = 0.3
 CHANNEL = "socketio"

@@ -53,7 +53,7 @@ class Upload:
     upload_key: int
     name: str
     owner: int
-    content: bytes
+    content: str
 
 
 @dataclass(frozen=True)
@@ -117,8 +117,10 @@ class _Attempt:
             return Stored(file_id, transfer_id, fresh=True)
 
     async def _insert(self, cursor: Any, upload: Upload) -> tuple[int, int]:
-        checksum = hashlib.sha256(upload.content).hexdigest()
-        row = (upload.owner, upload.name, len(upload.content), checksum, upload.content, upload.upload_key)
+        content = upload.content.encode()
+        checksum = hashlib.sha256(content).hexdigest()
+        # As text, which arrives in a binary column byte for byte: aiomysql 0.3 cannot escape bytes with PyMySQL 1.2.
+        row = (upload.owner, upload.name, len(content), checksum, upload.content, upload.upload_key)
         await cursor.execute(INSERT_FILE, row)
         file_id = cursor.lastrowid
         await cursor.execute(INSERT_TRANSFER, (file_id,))
