@@ -1,0 +1,36 @@
+"""Labs for tests: each test module has a state folder of its own, so that labs never meet."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from small_labs import bring_up_bare
+
+from ftchaos.platforms.lab import lab as labs
+from ftchaos.platforms.lab.lab import Lab
+
+
+@pytest.fixture(scope="module")
+def state() -> Iterator[Path]:
+    """An isolated state folder, set as FTCHAOS_STATE; its labs are ended after the module."""
+    folder = Path(tempfile.mkdtemp(prefix="ftchaos-"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FTCHAOS_STATE", str(folder))
+        yield folder
+        for name in labs.names():
+            labs.down(name)
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module", params=["root", "user", "loopback"])
+def bare_lab(request: pytest.FixtureRequest, state: Path) -> Iterator[Lab]:
+    """A lab without services, once in every mode."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FTCHAOS_LAB_MODE", request.param)
+        lab = bring_up_bare(f"bare-{request.param}")
+        yield lab
+        lab.down()

@@ -1,0 +1,130 @@
+"""However a lab dies, nothing of it remains: no process, namespace, mount or interface."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from residue import gone_within, networks, processes, surroundings
+from small_labs import bring_up_bare, small_server
+
+from ftchaos.platforms.lab.lab import Lab
+
+_MODES = ["root", "user", "loopback"]
+_STARTER = """
+import sys
+from small_labs import bring_up_bare, small_server
+lab = bring_up_bare(sys.argv[1], ephemeral=sys.argv[2] == "ephemeral")
+for zone in ("zone-a", "zone-b"):
+    lab.call("begin_service", spec=small_server(lab, zone).to_json())
+print("up", flush=True)
+sys.stdin.read()
+"""
+
+
+def begin_starter(name: str, kind: str) -> subprocess.Popen[str]:
+    """A process of its own that brings up a lab with two services and then waits."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    starter = subprocess.Popen(
+        [sys.executable, "-c", _STARTER, name, kind],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment,
+    )
+    assert starter.stdout is not None
+    assert starter.stdout.readline() == "up\n"
+    return starter
+
+
+def parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+@pytest.mark.parametrize("mode", _MODES)
+@pytest.mark.parametrize("victim", ["starter", "head", "supervisor"])
+def test_kill_9_anywhere_in_the_chain_leaves_nothing(
+    mode: str, victim: str, state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FTCHAOS_LAB_MODE", mode)
+    before = surroundings()
+    starter = begin_starter(f"chain-{mode}", "ephemeral")
+    supervisor = Lab.attach(f"chain-{mode}").status()["pid"]
+    head = supervisor if mode == "loopback" else parent(supervisor)
+    running = processes(state)
+    assert len(running) >= 9
+    assert len(networks(running)) == (0 if mode == "loopback" else 6)
+
+    killed_at = time.monotonic()
+    os.kill({"starter": starter.pid, "head": head, "supervisor": supervisor}[victim], signal.SIGKILL)
+    if victim != "starter":
+        # The starter is no part of the lab; it ends when it is told to.
+        starter.communicate()
+    else:
+        starter.wait()
+
+    assert gone_within(state, 2)
+    assert time.monotonic() - killed_at < 2
+    assert surroundings() == before
+
+
+@pytest.mark.parametrize("mode", _MODES)
+def test_a_lasting_lab_survives_its_starter_but_not_its_supervisor(
+    mode: str, state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FTCHAOS_LAB_MODE", mode)
+    starter = begin_starter(f"lasting-{mode}", "lasting")
+    starter.kill()
+    starter.wait()
+    time.sleep(0.2)
+    lab = Lab.attach(f"lasting-{mode}")
+    assert lab.status()["services"]["redis-zone-a-7000"]["alive"] is True
+
+    os.kill(lab.status()["pid"], signal.SIGKILL)
+
+    assert gone_within(state, 2)
+
+
+@pytest.mark.parametrize("mode", _MODES)
+def test_the_folder_of_a_dead_lab_is_cleaned_by_the_next(
+    mode: str, state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FTCHAOS_LAB_MODE", mode)
+    dead = bring_up_bare("again")
+    dead.call("begin_service", spec=small_server(dead, "zone-a").to_json())
+    os.kill(dead.status()["pid"], signal.SIGKILL)
+    assert gone_within(state, 2)
+
+    again = bring_up_bare("again")
+
+    assert not (again.folder / "zone-a").exists()
+    assert again.status()["services"] == {}
+    os.kill(again.status()["pid"], signal.SIGKILL)
+    again.down()
+    assert not again.folder.exists()
+
+
+def test_a_supervisor_that_hangs_is_taken_down(state: Path) -> None:
+    lab = bring_up_bare("hung")
+    os.kill(lab.status()["pid"], signal.SIGSTOP)
+
+    lab.down()
+
+    assert gone_within(state, 2)
+    assert not lab.folder.exists()
+
+
+def test_a_starter_killed_during_bring_up_leaves_no_half_lab(state: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    for delay_s in (0.15, 0.25, 0.35, 0.45):
+        starter = subprocess.Popen([sys.executable, "-c", _STARTER, "half", "ephemeral"], env=environment)
+        time.sleep(delay_s)
+        starter.kill()
+        starter.wait()
+
+        assert gone_within(state, 2)
