@@ -99,7 +99,7 @@ def _users() -> str:
 
 
 def _files(people: int) -> str:
-    kind = "ELT(1 + i % 6, 'Bericht – Übersicht', 'invoice', '写真', 'backup', 'rapport d’été', 'vidéo 🎬')"
+    kind = "ELT(1 + i % 6, 'Bericht Übersicht', 'invoice', '写真', 'backup', 'rapport été', 'vidéo 🎬')"
     ending = "ELT(1 + i % 6, '.pdf', '.xlsx', '.jpg', '.tar.zst', '.docx', '.mp4')"
     content = f"CONCAT({_hash('text')}, REPEAT(CONCAT('line ', i, ' of the file; '), 1 + i * 7919 % 40))"
     return (

@@ -64,7 +64,7 @@ def template(flavour: Flavour, size_bytes: int, progress: Callable[[str], None])
 
 
 def secret(template: Path) -> str:
-    """The password of the accounts ``app``, ``ftchaos``, ``replication``, ``monitor`` and ``failover`` in a template."""
+    """The password that all accounts of a template share."""
     return (template.parent / "secret").read_text().strip()
 
 
