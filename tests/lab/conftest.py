@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from small_labs import bring_up_bare
 
-from ftchaos.platforms.lab import lab as labs
 from ftchaos.platforms.lab.lab import Lab
 
 
@@ -21,8 +20,8 @@ def state() -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FTCHAOS_STATE", str(folder))
         yield folder
-        for name in labs.names():
-            labs.down(name)
+        for name in [entry.name for entry in (folder / "lab").glob("*")]:
+            Lab.take_down(name)
     shutil.rmtree(folder)
 
 

@@ -133,7 +133,7 @@ def pids_of_self(proc: int) -> list[int]:
 
 
 def main() -> None:
-    """``python -m ftchaos.platforms.lab.init PLACE CHANNEL HOST_PROC``, both descriptors."""
+    """``python init.py PLACE CHANNEL HOST_PROC``, both descriptors."""
     die_with_parent()
     adopt_orphans()
     for descriptor in (int(sys.argv[2]), int(sys.argv[3])):

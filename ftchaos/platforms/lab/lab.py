@@ -17,6 +17,7 @@ from typing import Any
 from ftchaos import state
 from ftchaos.errors import Invalid, StepFailed
 from ftchaos.platforms.lab import control, launch
+from ftchaos.platforms.lab import recipe as recipes
 from ftchaos.platforms.lab.layout import CLIENT, Layout
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,30}")
@@ -76,9 +77,9 @@ class Lab:
             _reap(folder)
             _clear(folder)
             mode, reason = launch.choose_mode()
-            recipe = {"bare": bare, "flavour": flavour, "size_bytes": size_bytes}
+            recipe = {} if bare else recipes.provide(flavour, size_bytes, progress)
             if mode == "loopback":
-                progress(f"the lab runs on loopback addresses ({reason})")
+                progress(f"the lab runs on loopback addresses, because {reason}")
             head = launch.launch(name, folder, lock, mode, reason, ephemeral=ephemeral, recipe=recipe)
             _heads[folder] = head
             try:
@@ -111,6 +112,49 @@ class Lab:
         if not facts["up"]:
             raise Invalid(f"the lab {name!r} is not up", "bring it up with `ftchaos lab up`")
         return cls(name, folder, facts["mode"], Layout(facts["mode"], facts["base"]))
+
+    @classmethod
+    def take_down(cls, name: str) -> bool:
+        """End a lab and remove its folder, also that of a dead lab; idempotent.
+
+        Returns:
+            Whether there was anything to remove.
+
+        Raises:
+            StepFailed: it does not end.
+        """
+        folder = _folder(name)
+        if not folder.exists():
+            return False
+        lock = launch.take_lock(folder)
+        if lock is None:
+            _ask_down(folder)
+            deadline_at = time.monotonic() + _DOWN_TIMEOUT_S
+            while (lock := launch.take_lock(folder)) is None:
+                if time.monotonic() > deadline_at:
+                    raise StepFailed(
+                        f"the lab {name!r} does not end", f"kill its supervisor, whose pid is in {folder}/lab.json"
+                    )
+                time.sleep(0.01)
+        try:
+            _reap(folder)
+            _clear(folder)
+            folder.rmdir()
+        finally:
+            os.close(lock)
+        return True
+
+    @staticmethod
+    def leftovers() -> list[str]:
+        """The names of labs that are dead but for their folder."""
+        home = state.root() / "lab"
+        dead = []
+        for folder in sorted(home.iterdir()) if home.is_dir() else []:
+            lock = _lock_of_the_dead(folder) if folder.is_dir() else None
+            if lock is not None:
+                os.close(lock)
+                dead.append(folder.name)
+        return dead
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -160,7 +204,7 @@ class Lab:
 
     def down(self) -> None:
         """End this lab and remove its folder; idempotent."""
-        down(self.name)
+        self.take_down(self.name)
 
     def _enter(self, place: str, *namespaces: str) -> list[str]:
         if self.mode == "loopback":
@@ -170,43 +214,6 @@ class Lab:
             raise Invalid(f"{place} is dead", "begin it first")
         user = ["-U", "--preserve-credentials"] if self.mode == "user" else []
         return ["nsenter", "-t", str(pid), *user, *namespaces, "--"]
-
-
-def down(name: str) -> bool:
-    """End a lab and remove its folder, also that of a dead lab; idempotent.
-
-    Returns:
-        Whether there was anything to remove.
-
-    Raises:
-        StepFailed: it does not end.
-    """
-    folder = _folder(name)
-    if not folder.exists():
-        return False
-    lock = launch.take_lock(folder)
-    if lock is None:
-        _ask_down(folder)
-        deadline_at = time.monotonic() + _DOWN_TIMEOUT_S
-        while (lock := launch.take_lock(folder)) is None:
-            if time.monotonic() > deadline_at:
-                raise StepFailed(
-                    f"the lab {name!r} does not end", f"kill its supervisor, whose pid is in {folder}/lab.json"
-                )
-            time.sleep(0.01)
-    try:
-        _reap(folder)
-        _clear(folder)
-        folder.rmdir()
-    finally:
-        os.close(lock)
-    return True
-
-
-def names() -> list[str]:
-    """The labs that have a folder, alive or dead."""
-    folder = state.root() / "lab"
-    return sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
 
 
 def _ask_down(folder: Path) -> None:

@@ -45,6 +45,11 @@ class Layout:
         # 127.0 and 127.1 are left to everybody else.
         return cls(mode, f"127.{2 + (crc32(key.encode()) + attempt) % 252}.0")
 
+    @property
+    def hub(self) -> str:
+        """The supervisor's own address."""
+        return f"{self.base}.1"
+
     def address(self, place: str) -> str:
         """The address of a place.
 

@@ -37,6 +37,7 @@ class Network:
         self._ip(
             "link set lo up",
             f"link add {_BRIDGE} type bridge",
+            f"addr add {layout.hub}/24 dev {_BRIDGE}",
             f"link set {_BRIDGE} up",
             *(f"link add {p} type veth peer name eth0 netns /proc/self/fd/{fd}" for p, fd in self._places.items()),
             *(f"link set {place} master {_BRIDGE} up" for place in PLACES),

@@ -15,6 +15,7 @@ from contextlib import suppress
 from typing import Any
 
 from ftchaos.errors import MissingProgram, StepFailed
+from ftchaos.platforms.lab import init
 from ftchaos.platforms.lab.network import Loopback, Network
 from ftchaos.platforms.lab.service import ServiceSpec
 from ftchaos.process import alive
@@ -64,7 +65,8 @@ class Place:
         """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
-        argv = [sys.executable, "-m", "ftchaos.platforms.lab.init", self.name]
+        # By its path and not as a module, which would import the packages above it first.
+        argv = [sys.executable, "-P", init.__file__, self.name]
         argv += [str(theirs.fileno()), str(self._host_proc)]
         if isinstance(self._network, Network):
             argv = ["unshare", "-p", "-m", "-f", "--kill-child", "--mount-proc", *argv]

@@ -345,7 +345,8 @@ async def supervise(settings: Settings) -> None:
         from ftchaos.platforms.lab import recipe
 
         await supervisor.begin_places()
-        await recipe.bring_up(supervisor, settings.recipe, progress)
+        if settings.recipe:
+            await recipe.bring_up(supervisor, settings.recipe, progress)
         supervisor.up = True
         supervisor.write()
         return supervisor.describe()
@@ -385,7 +386,7 @@ def _claim(settings: Settings) -> tuple[Layout, socket.socket | None]:
         layout = Layout.of(settings.mode, settings.folder, attempt)
         claim = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         try:
-            claim.bind((f"{layout.base}.1", _CLAIM_PORT))
+            claim.bind((layout.hub, _CLAIM_PORT))
             claim.listen(1)
         except OSError:
             claim.close()
