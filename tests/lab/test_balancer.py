@@ -99,7 +99,7 @@ def test_a_dead_balancer_obeys_when_it_is_back(stack: Stack) -> None:
 def test_a_dead_writer_is_refused_at_once(stack: Stack) -> None:
     balancer.point_writer(stack.folder, stack.layout.address(ZONES[2]), MYSQL_PORT)  # nobody listens there
 
-    with pytest.raises(pymysql.err.OperationalError, match="Lost connection|2003|2006"):
+    with pytest.raises(pymysql.err.OperationalError, match=r"Lost connection|2003|2006"):
         connect(stack)
 
 

@@ -68,9 +68,7 @@ def test_a_dead_cluster_master_is_replaced_and_returns_as_a_replica(stack: Stack
     wait_until(lambda: "role:master" in ask(stack, "redis-cluster-b2", "INFO replication"), 8, "the replica leads")
     wait_until(lambda: "kept" in ask(stack, "redis-cluster-b2", "GET f"), 5, "its slots are served")
     stack.begin_again("redis-cluster-a1")
-    wait_until(
-        lambda: "master_link_status:up" in ask(stack, "redis-cluster-a1", "INFO replication"), 5, "it follows"
-    )
+    wait_until(lambda: "master_link_status:up" in ask(stack, "redis-cluster-a1", "INFO replication"), 5, "it follows")
 
 
 def test_a_dead_queue_master_is_replaced(stack: Stack) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,6 +29,7 @@ from ftchaos.platforms.lab.layout import (
 from ftchaos.platforms.lab.service import ServiceSpec
 
 SOCKET = "haproxy.sock"
+BEGIN_S = 1.0  # how long a HAProxy that begins may accept clients, but not commands yet
 SERVER = "mysql_writer/writer"
 
 # Debian keeps haproxy where an ordinary user's PATH does not look.
@@ -45,29 +47,32 @@ defaults
   log global
   timeout connect 300ms
   timeout queue 300ms
-  timeout check 300ms
+  timeout check 800ms
   timeout client 1h
   timeout server 1h
   retries 2
   option redispatch 1
-  default-server inter 200ms fastinter 50ms downinter 100ms fall 2 rise 1
+  default-server inter 200ms fastinter 50ms downinter 100ms fall 3 rise 1
 
 frontend public
   mode http
   bind {address}:{public}
   timeout client 10s
   timeout http-request 5s
+  # Longer than clients keep idle connections, or they would send into one that is just being closed.
+  timeout http-keep-alive 60s
   use_backend sockets if {{ path_beg /socket.io/ }}
   default_backend api
 
 backend api
   mode http
   balance leastconn
-  timeout server 10s
+  timeout server 3s
   retry-on conn-failure
   option httpchk GET /health
   http-error status 503 content-type text/plain string "no server" hdr X-Outcome not-committed
-  default-server observe layer4 error-limit 2 on-error mark-down on-marked-down shutdown-sessions
+  # Requests of a server that is marked down go on: it may still tell whether they were committed.
+  default-server observe layer4 error-limit 2 on-error mark-down
 {api}
 
 backend sockets
@@ -76,8 +81,6 @@ backend sockets
   balance source
   hash-type consistent
   timeout tunnel 1h
-  option httpchk GET /health
-  default-server on-marked-down shutdown-sessions
 {tracking}
 
 frontend reader
@@ -222,7 +225,18 @@ def _socket_in(home: Path) -> Iterator[socket.socket]:
     try:
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(2)
-            connection.connect(f"/proc/self/fd/{directory}/{SOCKET}")
+            _connect(connection, f"/proc/self/fd/{directory}/{SOCKET}")
             yield connection
     finally:
         os.close(directory)
+
+
+def _connect(connection: socket.socket, path: str) -> None:
+    deadline = time.monotonic() + BEGIN_S
+    while True:
+        try:
+            return connection.connect(path)
+        except (ConnectionRefusedError, FileNotFoundError):
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(0.02)

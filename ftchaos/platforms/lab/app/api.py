@@ -69,9 +69,8 @@ class Api:
         if not stored.fresh:
             return web.json_response(body)
         job = TransferJob(stored.transfer_id, stored.file_id, upload.owner, upload.upload_key)
-        if not await self.jobs.add(job):
-            # The transfer is committed as queued: a worker's sweeper enqueues it when the queue is back.
-            logger.warning("transfer %s: the queue did not take its job", stored.transfer_id)
+        # Committed as queued it is safe even when the queue does not take it: a worker's sweeper enqueues it later.
+        await self.jobs.add(job)
         return web.json_response(body, status=201)
 
     async def file(self, request: web.Request) -> web.Response:
@@ -134,7 +133,10 @@ def application(config: AppConfig) -> web.Application:
 
 
 def _sockets(notifier: Notifier) -> Any:
-    server = socketio.AsyncServer(async_mode="aiohttp", client_manager=notifier, cors_allowed_origins="*")
+    # Heartbeats quick enough that a subscriber leaves a zone that fell silent within a drill.
+    server = socketio.AsyncServer(
+        async_mode="aiohttp", client_manager=notifier, cors_allowed_origins="*", ping_interval=2, ping_timeout=2
+    )
 
     @server.event  # type: ignore[untyped-decorator]
     async def connect(sid: str, environ: dict[str, Any], auth: dict[str, Any] | None = None) -> bool:

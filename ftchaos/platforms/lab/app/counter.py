@@ -51,7 +51,8 @@ class Counter:
             requests = int(await self._cluster.incr(key))
             if requests == 1:
                 await self._cluster.expire(key, 120)
-        except (RedisError, RedisClusterException, OSError, TimeoutError):
+        except (RedisError, RedisClusterException, OSError, TimeoutError, AttributeError):
+            # AttributeError: redis-py 8 closes connections under requests when it learns the cluster anew.
             self._rest()
             return None
         return requests

@@ -20,8 +20,8 @@ from ftchaos.platforms.lab.app.config import Database
 CONNECT_TIMEOUT_S = 0.5
 
 # The server is going away, is gone, or no longer takes writes: 1053 shutdown, 1290 and 1836 read-only,
-# 1927 killed, 2003/2006/2013 client side.
-STALE = frozenset({1053, 1290, 1836, 1927, 2003, 2006, 2013})
+# 1927 killed, 4031 idle for too long, 2003/2006/2013 client side.
+STALE = frozenset({1053, 1290, 1836, 1927, 4031, 2003, 2006, 2013})
 READ_ONLY = frozenset({1290, 1836})
 
 # Everything by which a lost or refusing server shows itself in aiomysql.

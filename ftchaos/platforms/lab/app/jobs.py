@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -16,12 +18,16 @@ from redis.exceptions import RedisError
 
 from ftchaos.platforms.lab.redis import QUEUE_MASTER
 
-ADD_TIMEOUT_S = 0.3
+ADD_TIMEOUT_S = 0.5
+# After a failure the queue is left alone this long: the sweeper enqueues later what nobody waits for now.
+REST_S = 0.2
 SENTINEL_TIMEOUT_S = 0.2
 
 # A worker waits this long for a job in one blocking call; a socket that is silent for longer is dead.
 BLOCK_S = 1
 SOCKET_TIMEOUT_S = 1.5
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -65,6 +71,7 @@ class Jobs:
 
     def __init__(self, name: str, client: Redis) -> None:
         self._client = client
+        self._resting_until = 0.0
         self._queue = Queue(name, {"connection": client})
 
     async def ping(self) -> bool:
@@ -86,9 +93,13 @@ class Jobs:
             "removeOnComplete": True,
             "removeOnFail": True,
         }
+        if time.monotonic() < self._resting_until:
+            return False
         try:
             async with asyncio.timeout(ADD_TIMEOUT_S):
                 await self._queue.add("transfer", asdict(job), options)
-        except (RedisError, OSError, TimeoutError):
+        except (RedisError, OSError, TimeoutError) as error:
+            logger.warning("transfer %s: the queue did not take its job: %r", job.transfer_id, error)
+            self._resting_until = time.monotonic() + REST_S
             return False
         return True

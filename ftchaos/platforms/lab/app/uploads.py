@@ -12,6 +12,7 @@ from pymysql.err import IntegrityError
 from ftchaos.platforms.lab.app.database import ERRORS, READ_ONLY, STALE, Pool, code_of
 
 UPLOAD_TIMEOUT_S = 1.5
+HEALTH_TIMEOUT_S = 0.6
 DUPLICATE, UNKNOWN_OWNER = 1062, 1452
 DEADLOCK = 1213
 
@@ -132,7 +133,7 @@ class _Attempt:
 async def can_write(pool: Pool) -> bool:
     """Whether the server behind the writer address takes writes at this moment."""
     try:
-        async with asyncio.timeout(0.3), pool.connection() as connection, connection.cursor() as cursor:
+        async with asyncio.timeout(HEALTH_TIMEOUT_S), pool.connection() as connection, connection.cursor() as cursor:
             await cursor.execute(CAN_WRITE)
     except ERRORS:
         return False
