@@ -81,9 +81,9 @@ class Stack:
             process.wait()
 
 
-def prepare_mysql(stack: Stack, zones: Iterable[str]) -> tuple[list[ServiceSpec], Path]:
+def prepare_mysql(stack: Stack, zones: Iterable[str], name: str | None = None) -> tuple[list[ServiceSpec], Path]:
     """Writable servers with equal data, each alone, and the file with the password of their accounts."""
-    flavour = flavours.find()
+    flavour = flavours.find(name)
     template = templates.template(flavour, seed.SMALLEST_BYTES, print)
     specs = []
     for number, zone in enumerate(zones, 1):

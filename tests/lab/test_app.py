@@ -25,11 +25,15 @@ RATE = 40  # uploads a second
 Answer = tuple[int, str | None, Any]
 
 
+both_flavours = pytest.mark.parametrize("stack", ["mariadb", "mysql"], indirect=True, scope="module")
+any_flavour = pytest.mark.parametrize("stack", ["mariadb"], indirect=True, scope="module")
+
+
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     stack = Stack(tmp_path_factory.mktemp("lab"))
     try:
-        databases, stack.secret_file = prepare_mysql(stack, ZONES[:2])
+        databases, stack.secret_file = prepare_mysql(stack, ZONES[:2], request.param)
         stack.begin(
             [
                 *redis.prepare(stack.layout, stack.folder),
@@ -97,6 +101,7 @@ async def steadily(stack: Stack, duration_s: float, harm: Callable[[], None]) ->
         return await asyncio.gather(*tasks)
 
 
+@both_flavours
 def test_an_upload_is_stored_completed_and_heard_of(stack: Stack) -> None:
     key = next(KEYS)
 
@@ -120,6 +125,7 @@ def test_an_upload_is_stored_completed_and_heard_of(stack: Stack) -> None:
     assert kinds == [("queued",), ("completed",)]
 
 
+@both_flavours
 def test_the_same_key_is_stored_once(stack: Stack) -> None:
     key = next(KEYS)
     first, second = one_upload(stack, key), one_upload(stack, key)
@@ -129,6 +135,7 @@ def test_the_same_key_is_stored_once(stack: Stack) -> None:
     assert query(stack, f"SELECT COUNT(*) FROM files WHERE upload_key = {key}") == [(1,)]
 
 
+@both_flavours
 def test_an_upload_can_be_read_back(stack: Stack) -> None:
     key = next(KEYS)
     one_upload(stack, key, owner=9)
@@ -149,12 +156,14 @@ def test_an_upload_can_be_read_back(stack: Stack) -> None:
     assert missing == 404
 
 
+@both_flavours
 def test_a_wrong_request_is_rejected_and_leaves_nothing(stack: Stack) -> None:
     status, outcome, _ = one_upload(stack, next(KEYS), owner=4_000_000)
 
     assert (status, outcome) == (422, "not-committed")
 
 
+@any_flavour
 def test_a_killed_api_costs_only_the_requests_it_held(stack: Stack) -> None:
     answers = asyncio.run(steadily(stack, 2, lambda: stack.kill("api-b")))
     stack.begin_again("api-b")
@@ -163,6 +172,7 @@ def test_a_killed_api_costs_only_the_requests_it_held(stack: Stack) -> None:
     assert len(failures) <= 3, failures
 
 
+@any_flavour
 def test_a_hanging_api_never_makes_an_upload_look_uncommitted(stack: Stack) -> None:
     answers = asyncio.run(steadily(stack, 3, lambda: stack.pause("api-c")))
     stack.resume("api-c")
@@ -173,12 +183,14 @@ def test_a_hanging_api_never_makes_an_upload_look_uncommitted(stack: Stack) -> N
     assert sum(status != 201 for status, _, _ in answers) < RATE
 
 
+@any_flavour
 def test_a_killed_worker_leaves_no_transfer_behind(stack: Stack) -> None:
     asyncio.run(steadily(stack, 2, lambda: stack.kill("worker-a")))
     wait_until(lambda: queued(stack) == 0, 8, "every transfer is completed")
     stack.begin_again("worker-a")
 
 
+@any_flavour
 def test_a_killed_cluster_master_stops_nobody(stack: Stack) -> None:
     answers = asyncio.run(steadily(stack, 6, lambda: stack.kill("redis-cluster-b1")))
     stack.begin_again("redis-cluster-b1")
@@ -186,6 +198,7 @@ def test_a_killed_cluster_master_stops_nobody(stack: Stack) -> None:
     assert Counter(status for status, _, _ in answers) == {201: len(answers)}
 
 
+@any_flavour
 def test_a_killed_queue_master_loses_no_transfer(stack: Stack) -> None:
     def master() -> str:
         query = f"SENTINEL GET-MASTER-ADDR-BY-NAME {redis.QUEUE_MASTER}"
@@ -211,6 +224,7 @@ def test_a_killed_queue_master_loses_no_transfer(stack: Stack) -> None:
     stack.begin_again(name)
 
 
+@both_flavours
 def test_a_new_writer_is_used_without_a_restart(stack: Stack) -> None:
     def move() -> None:
         stack.kill("mysql-a")
@@ -227,6 +241,7 @@ def test_a_new_writer_is_used_without_a_restart(stack: Stack) -> None:
     assert all(answer[0] == 201 for answer in answers[-RATE // 2 :])
 
 
+@both_flavours
 def test_a_read_only_writer_is_left_as_soon_as_there_is_another(stack: Stack) -> None:
     def set_read_only(on: bool) -> None:
         with sessions.connect(stack.folder / ZONES[0] / "mysql-a" / "data") as admin:
@@ -243,6 +258,7 @@ def test_a_read_only_writer_is_left_as_soon_as_there_is_another(stack: Stack) ->
         set_read_only(False)
 
 
+@any_flavour
 def test_an_api_that_reaches_no_redis_is_not_healthy(stack: Stack) -> None:
     names = [name for name in stack.specs if name.startswith("redis-cluster-")]
     for name in names:
