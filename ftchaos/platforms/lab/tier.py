@@ -1,0 +1,200 @@
+"""The lab's database tier as one thing that can be lost, put back, or grown again around a restored primary."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+from ftchaos.clock import now
+from ftchaos.errors import HealFailed, StepFailed
+from ftchaos.mysql import replication
+from ftchaos.mysql.server import Server
+from ftchaos.platforms.lab import database
+from ftchaos.platforms.lab.decisions import Facts, Folder, Place
+from ftchaos.platforms.lab.lab import Lab
+
+
+class Tier:
+    """The database servers of one lab, and who is their primary.
+
+    A lost volume is moved aside, where no server finds it, so that it can be put back.
+    """
+
+    def __init__(self, lab: Lab) -> None:
+        self.lab = lab
+        self.manager = Folder.of(lab.folder)
+
+    @property
+    def servers(self) -> dict[str, Server]:
+        """All servers of the tier by name, alive or not."""
+        return database.servers(self.lab.facts)
+
+    @property
+    def primary(self) -> Server:
+        """The primary of the moment, by the failover manager's last decision.
+
+        Raises:
+            StepFailed: it has not decided yet.
+        """
+        decided = self.manager.primary()
+        if decided is None:
+            raise StepFailed("the failover manager has not decided who is the primary", f"read {self.manager.log}")
+        return self.servers[decided["primary"]]
+
+    def zone(self, server: Server) -> str:
+        """The zone of a server."""
+        return str(self.lab.facts["mysql"]["servers"][server.name]["place"])
+
+    def replicas(self) -> list[Server]:
+        """The servers that follow the primary, or should."""
+        primary = self.primary.name
+        return [server for name, server in self.servers.items() if name != primary and name in self.told().servers]
+
+    def told(self) -> Facts:
+        """The servers that the failover manager knows."""
+        return self.manager.facts()
+
+    def wait_healthy(self, timeout_s: float) -> None:
+        """Return as soon as every replica receives from the primary and applies.
+
+        Raises:
+            StepFailed: one does not within the time.
+        """
+        deadline = now() + timeout_s
+        primary = self.primary
+        for replica in self.replicas():
+            while not _follows(replica, primary):
+                if now() > deadline:
+                    raise StepFailed(
+                        f"{replica.name} does not follow {primary.name}", f"read {replica.datadir.parent}/error.log"
+                    )
+                time.sleep(0.05)
+
+    def destroy(self, run_id: str) -> None:
+        """Kill every server, and take its volume out of reach."""
+        servers = self.servers.values()
+        for server in servers:
+            self.lab.call("kill_service", name=server.name)
+        for server in servers:
+            server.datadir.rename(_aside(server, run_id))
+
+    def fresh(self, zone: str) -> Server:
+        """A server of that zone whose data folder is still missing, with an id that no server of the tier ever had.
+
+        A server skips replayed transactions that carry its own id.
+        """
+        highest = max(server.server_id for server in self.servers.values())
+        lab = self.lab
+        flavour = next(iter(self.servers.values())).flavour
+        return database.server(flavour, lab.layout, lab.folder, zone, highest + 1)
+
+    def begin(self, server: Server, zone: str) -> None:
+        """Begin a server whose data folder is ready; the failover manager is not told of it."""
+        self.lab.call("begin_service", spec=database.spec(server, zone).to_json())
+        self._remember(server, zone)
+
+    def lead(self, server: Server) -> None:
+        """Let a server without replicas take the writes of everybody, under the tier's unchanged address."""
+        from ftchaos.platforms.lab import balancer
+
+        with server.connect() as session:
+            replication.lead(server.flavour, session, semi_sync=False)
+        balancer.point_writer(self.lab.folder, server.address, server.port)
+        self.manager.tell(Facts(server.name, {server.name: Place(server.address, server.port)}))
+        self.lab.call("remember", facts={"mysql": {"primary": server.name}})
+
+    def grow(self, run_id: str) -> str:
+        """Give a primary without replicas fresh ones in the other zones, in the place of those that were lost."""
+        primary, password = self.primary, self.lab.secret
+        others = [server for server in self.servers.values() if server.name != primary.name]
+        for server in others:
+            zone = self.zone(server)
+            if not _follows(server, primary):
+                self.lab.call("forget_service", name=server.name)
+                position = replication.rebuild(primary, server.datadir)
+                self.begin(server, zone)
+                replication.attach(server, primary, password, position=position)
+        # Told last: until then a repeated heal grows, after it there is nothing left to put back.
+        self._discard(run_id)
+        self._tell(primary)
+        return f"{primary.name} leads, with fresh replicas {', '.join(server.name for server in others)}"
+
+    def put_back(self, run_id: str, primary: str, facts: dict[str, Any]) -> str:
+        """Bring the lost volumes back and begin the servers on them as they were.
+
+        Args:
+            primary: who led before.
+            facts: what ``lab.json`` said of the servers then.
+        """
+        self.manager.pause()
+        try:
+            self.lab.call("remember", facts={"mysql": {"primary": primary, "servers": facts}})
+            for server in self.servers.values():
+                if (aside := _aside(server, run_id)).exists():
+                    self.lab.call("forget_service", name=server.name)
+                    shutil.rmtree(server.datadir, ignore_errors=True)
+                    aside.rename(server.datadir)
+                if not _answers(server):
+                    self.lab.call("forget_service", name=server.name)
+                    self.begin(server, self.zone(server))
+            leader = self.servers[primary]
+            followers = [server for server in self.servers.values() if server.name != primary]
+            replication.begin(leader, followers, self.lab.secret)
+            self._tell(leader)
+        finally:
+            self.manager.resume()
+        return f"{primary} leads again, with its replicas and all volumes as before"
+
+    def _tell(self, primary: Server) -> None:
+        places = {server.name: Place(server.address, server.port) for server in self.servers.values()}
+        self.manager.tell(Facts(primary.name, places))
+
+    def _remember(self, server: Server, zone: str) -> None:
+        known = database.facts(server, [server], {server.name: zone})["servers"]
+        self.lab.call("remember", facts={"mysql": {"servers": known}})
+
+    def _discard(self, run_id: str) -> None:
+        for server in self.servers.values():
+            shutil.rmtree(_aside(server, run_id), ignore_errors=True)
+
+
+def _aside(server: Server, run_id: str) -> Path:
+    return server.datadir.with_name(f"data.destroyed-{run_id}")
+
+
+def _answers(server: Server) -> bool:
+    try:
+        server.wait_ready(timeout_s=0.5)
+    except StepFailed:
+        return False
+    return True
+
+
+def _follows(server: Server, primary: Server) -> bool:
+    if not _answers(server):
+        return False
+    with server.connect() as session:
+        status = server.flavour.replica_status(session)
+    return status is not None and status.applying and status.source == primary.address
+
+
+def heal(lab: Lab, run_id: str, primary: str, servers: dict[str, Any]) -> str:
+    """Heal a destroyed tier: grow it around the restored primary when that took over, else put everything back.
+
+    Raises:
+        HealFailed: neither was possible.
+    """
+    tier = Tier(lab)
+    try:
+        if len(tier.told().servers) < len(servers):
+            return tier.grow(run_id)
+        if any(_aside(server, run_id).exists() for server in tier.servers.values()):
+            return tier.put_back(run_id, primary, servers)
+        return "its volumes are in place"
+    except StepFailed as error:
+        raise HealFailed(
+            f"the database tier of the lab '{lab.name}' is not whole: {error.fact}",
+            f"`ftchaos lab down --name {lab.name}` and bring it up anew",
+        ) from error
