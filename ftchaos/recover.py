@@ -106,13 +106,13 @@ def _recover(note: dict[str, Any], dry_run: bool, progress: Callable[[str], None
 
 def _labs(dry_run: bool, progress: Callable[[str], None]) -> list[Recovered]:
     """Labs whose supervisor died leave nothing but their folder."""
-    from ftchaos.platforms.lab.lab import Lab
+    from ftchaos.platforms.lab import lab as labs
 
     found = []
-    for name in Lab.leftovers():
+    for name in labs.dead():
         progress(f"heal: the folder of the dead lab '{name}'")
         if not dry_run:
-            Lab.take_down(name)
+            labs.down(name)
         found.append(Recovered(f"lab {name}", "", [f"the folder of the dead lab '{name}'"], []))
     return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ftchaos import platforms
 from ftchaos.errors import HealFailed
 from ftchaos.run import current
 
@@ -15,7 +16,7 @@ def heal() -> str:
         HealFailed: something is still harmed.
     """
     run = current()
-    healing = run.undo.heal(run.platform.heal, run.progress.note)
+    healing = run.undo.heal(platforms.heal, run.progress.note)
     if healing.failed:
         record, error = healing.failed[0]
         raise HealFailed(f"not healed: {record.why}: {error}", "run `ftchaos recover`")

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from ftchaos.undo import Record, UndoLog
+from ftchaos.undo import UndoLog
 
 Progress = Callable[[str], None]
 
@@ -118,7 +118,5 @@ class Platform(Protocol):
 
     def describe(self) -> dict[str, Any]:
         """The environment for the evidence: servers, versions, settings; no secrets."""
-
-    def heal(self, record: Record) -> str: ...
 
     def end(self) -> None: ...

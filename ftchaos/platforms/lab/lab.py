@@ -216,6 +216,17 @@ class Lab:
         return ["nsenter", "-t", str(pid), *user, *namespaces, "--"]
 
 
+def dead() -> list[str]:
+    """The labs whose supervisor is gone, so that nothing of them is left but their folder."""
+    found = []
+    for name in names():
+        lock = launch.take_lock(_folder(name))
+        if lock is not None:
+            os.close(lock)
+            found.append(name)
+    return found
+
+
 def _ask_down(folder: Path) -> None:
     """Ask a supervisor to end; kill one that does not listen."""
     try:
