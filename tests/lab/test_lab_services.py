@@ -107,7 +107,7 @@ def test_facts_are_remembered_in_the_lab_file(lab: Lab) -> None:
 
 
 def test_a_service_that_dies_names_its_log_and_last_line(lab: Lab) -> None:
-    dying = spec(lab, "dying", "sh", "-c", "echo begin; echo no space left; exit 3")
+    dying = spec(lab, "dying", "sh", "-c", "echo begin; echo no space left; exit 3", port=7778)
 
     with pytest.raises(StepFailed, match="dying died while it began: no space left") as failed:
         lab.call("begin_service", spec=dying.to_json())

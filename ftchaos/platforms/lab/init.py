@@ -16,6 +16,7 @@ import select
 import signal
 import socket
 import sys
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from ftchaos.process import adopt_orphans, die_with_parent
@@ -23,61 +24,104 @@ from ftchaos.process import adopt_orphans, die_with_parent
 _PACKET_BYTES = 1 << 18
 
 
+@dataclass(frozen=True)
+class Child:
+    """A service that was spawned.
+
+    Attributes:
+        waited: the process to wait for.
+        group: its process group, as this process sees it.
+        host_pid: its id as ftchaos sees it.
+    """
+
+    waited: int
+    group: int
+    host_pid: int
+
+
 class Init:
-    """The services of one place, by name and by process id."""
+    """Spawns services when the supervisor asks, and tells it when they end."""
 
     def __init__(self, channel: socket.socket, host_proc: int) -> None:
-        self._channel = channel
-        self._host_proc = host_proc
-        self._pids: dict[str, int] = {}
+        self.channel = channel
+        self.host_proc = host_proc
+        self._children: dict[str, Child] = {}
         self._wake, waker = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        os.set_blocking(waker, False)
         signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
 
     def serve(self) -> None:
         """Do what the supervisor asks until it closes the channel."""
-        self._tell("hello", pids=pids_of_self(self._host_proc))
+        pids = pids_of_self(self.host_proc)
+        self._depth = len(pids)
+        self._tell("hello", pids=pids)
+        channel = self.channel.fileno()
         while True:
-            ready, _, _ = select.select([self._channel.fileno(), self._wake], [], [])
+            ready, _, _ = select.select([channel, self._wake], [], [])
             if self._wake in ready:
                 os.read(self._wake, 4096)
                 self._reap()
-            if self._channel.fileno() in ready:
-                packet = self._channel.recv(_PACKET_BYTES)
+            if channel in ready:
+                packet = self.channel.recv(_PACKET_BYTES)
                 if not packet:
                     return
                 self._obey(json.loads(packet))
 
     def kill_all(self) -> None:
         """Kill every service; needed only where no pid namespace does it."""
-        for pid in self._pids.values():
-            os.killpg(pid, signal.SIGKILL)
+        for child in self._children.values():
+            os.killpg(child.group, signal.SIGKILL)
+
+    def become(self, tell: int, parent: int, request: dict[str, Any]) -> None:
+        """Turn a freshly forked child into the service; tells its pids, and closes the pipe when it has succeeded."""
+        dress(tell, parent, self.host_proc, request)
+        os.execvp(request["argv"][0], request["argv"])
+
+    def prepare(self, request: dict[str, Any]) -> None:
+        """Whatever is better done before the fork."""
 
     def _obey(self, request: dict[str, Any]) -> None:
         if "begin" in request:
-            self._begin(**request["begin"])
+            self._begin(request["begin"])
         else:
-            name, number = request["signal"]["name"], request["signal"]["number"]
-            if name in self._pids:
-                os.killpg(self._pids[name], number)
+            child = self._children.get(request["signal"]["name"])
+            if child is not None:
+                os.killpg(child.group, request["signal"]["number"])
 
-    def _begin(self, name: str, argv: list[str], cwd: str, log: str, env: dict[str, str]) -> None:
-        # The child says its pid and, when it cannot become the service, why; exec closes the pipe.
+    def _begin(self, request: dict[str, Any]) -> None:
+        name = request["name"]
+        try:
+            self.prepare(request)
+        except ImportError as error:
+            self._tell("failed", name=name, reason=str(error))
+            return
+        # The child says its pids and, when it cannot become the service, why; the end of the pipe is success.
         told, tell = os.pipe()
         parent = os.getpid()
         pid = os.fork()
         if pid == 0:
-            _become(tell, parent, self._host_proc, argv, cwd, log, {**os.environ, **env})
+            os.close(told)
+            self._child(tell, parent, request)
         os.close(tell)
         with os.fdopen(told) as pipe:
-            host_pid, _, failure = pipe.read().partition("\n")
-        if failure:
+            pids, _, failure = pipe.read().partition("\n")
+        if failure or not pids:
             os.waitpid(pid, 0)
-            self._tell("failed", name=name, reason=failure)
-        else:
-            self._pids[name] = pid
-            self._tell("begun", name=name, pid=int(host_pid))
+            self._tell("failed", name=name, reason=failure or "it died at once")
+            return
+        seen = [int(text) for text in pids.split()]
+        self._children[name] = Child(pid, seen[self._depth - 1], seen[0])
+        self._tell("begun", name=name, pid=seen[0])
+
+    def _child(self, tell: int, parent: int, request: dict[str, Any]) -> NoReturn:
+        try:
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            self.become(tell, parent, request)
+        except OSError as error:
+            os.write(tell, str(error).encode())
+        finally:
+            os._exit(127)
 
     def _reap(self) -> None:
         while True:
@@ -87,35 +131,26 @@ class Init:
                 return
             if pid == 0:
                 return
-            for name in [name for name, known in self._pids.items() if known == pid]:
-                del self._pids[name]
-                self._tell("ended", name=name, status=os.waitstatus_to_exitcode(status))
+            for name in [name for name, child in self._children.items() if child.waited == pid]:
+                child = self._children.pop(name)
+                self._tell("ended", name=name, pid=child.host_pid, status=os.waitstatus_to_exitcode(status))
 
     def _tell(self, event: str, **facts: Any) -> None:
-        self._channel.send(json.dumps({"event": event, **facts}).encode())
+        self.channel.send(json.dumps({"event": event, **facts}).encode())
 
 
-def _become(
-    tell: int, parent: int, host_proc: int, argv: list[str], cwd: str, log: str, env: dict[str, str]
-) -> NoReturn:
-    try:
-        signal.set_wakeup_fd(-1)
-        for number in (signal.SIGCHLD, signal.SIGPIPE):
-            signal.signal(number, signal.SIG_DFL)
-        os.setsid()
-        die_with_parent(parent)
-        os.write(tell, f"{pids_of_self(host_proc)[0]}\n".encode())
-        os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
-        output = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-        os.dup2(output, 1)
-        os.dup2(output, 2)
-        os.chdir(cwd)
-        os.execvpe(argv[0], argv, env)
-    except BaseException as error:
-        os.write(tell, str(error).encode())
-        raise
-    finally:
-        os._exit(127)
+def dress(tell: int, parent: int | None, host_proc: int, request: dict[str, Any]) -> None:
+    """Give this process what a service has: a session, a log, its folder and environment, and death with its parent."""
+    os.setsid()
+    die_with_parent(parent)
+    os.write(tell, f"{' '.join(map(str, pids_of_self(host_proc)))}\n".encode())
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    log = os.open(request["log"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    os.chdir(request["cwd"])
+    os.environ.update(request["env"])
 
 
 def pids_of_self(proc: int) -> list[int]:
@@ -132,20 +167,21 @@ def pids_of_self(proc: int) -> list[int]:
     return [os.getpid()]
 
 
-def main() -> None:
-    """``python init.py PLACE CHANNEL HOST_PROC``, both descriptors."""
+def run(kind: type[Init]) -> None:
+    """Serve; the last two arguments are the descriptors of the channel and of the host's ``/proc``."""
     die_with_parent()
     adopt_orphans()
-    for descriptor in (int(sys.argv[2]), int(sys.argv[3])):
+    channel, host_proc = (int(argument) for argument in sys.argv[-2:])
+    for descriptor in (channel, host_proc):
         os.set_inheritable(descriptor, False)
-    init = Init(socket.socket(fileno=int(sys.argv[2])), int(sys.argv[3]))
+    spawner = kind(socket.socket(fileno=channel), host_proc)
     try:
-        init.serve()
+        spawner.serve()
     except (BrokenPipeError, ConnectionResetError):
         pass  # the supervisor is gone, and so are we
     finally:
-        init.kill_all()
+        spawner.kill_all()
 
 
 if __name__ == "__main__":
-    main()
+    run(Init)

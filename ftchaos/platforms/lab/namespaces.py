@@ -7,6 +7,8 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+_CLONE_NEWNS = 0x00020000
+_CLONE_NEWPID = 0x20000000
 _CLONE_NEWNET = 0x40000000
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -38,6 +40,15 @@ def inside(network: int, home: int) -> Iterator[None]:
         yield
     finally:
         _check(_libc.setns(home, _CLONE_NEWNET), "setns")
+
+
+def enter(pid: int) -> None:
+    """Move this process to another's network and mounts, and its children to the other's pid namespace."""
+    process = os.pidfd_open(pid)
+    try:
+        _check(_libc.setns(process, _CLONE_NEWNET | _CLONE_NEWPID | _CLONE_NEWNS), "setns")
+    finally:
+        os.close(process)
 
 
 def _check(result: int, call: str) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ftchaos.errors import StepFailed
-from ftchaos.platforms.lab.layout import EDGE, MYSQL_PORT, PUBLIC_PORT, ZONES, Layout
+from ftchaos.platforms.lab.layout import EDGE, PUBLIC_PORT, Layout
 from ftchaos.platforms.lab.service import ServiceSpec
 
 if TYPE_CHECKING:
@@ -72,66 +72,40 @@ async def bring_up(supervisor: Supervisor, settings: dict[str, Any], progress: P
 
     await asyncio.gather(
         timed("redis: a cluster of 3 masters and 3 replicas, a queue with 2 replicas", redis_whole()),
-        timed(f"{settings['flavour']}: a primary and 2 replicas", _mysql(supervisor, settings)),
+        timed(
+            f"{settings['flavour']}: a primary and 2 replicas",
+            _databases(supervisor, settings, secret.read_text().strip()),
+        ),
         timed("haproxy: one address", begin(balancer.prepare(layout, folder))),
         timed("application: an API and a worker in every zone", begin(services.prepare(layout, folder, secret))),
     )
     await timed("the lab serves", _serves(layout))
 
 
-async def _mysql(supervisor: Supervisor, settings: dict[str, Any]) -> None:
-    from ftchaos.mysql import session, template
+async def _databases(supervisor: Supervisor, settings: dict[str, Any], password: str) -> None:
+    from ftchaos.mysql import replication, template
     from ftchaos.mysql.flavour import find
-    from ftchaos.mysql.server import Server
+    from ftchaos.platforms.lab import database
 
     flavour = find(settings["flavour"])
-    servers = []
+    zones = database.places()
 
     async def begin(zone: str, server_id: int) -> Server:
-        name = f"mysql-{zone[-1]}"
-        home = supervisor.folder / zone / name
-        home.mkdir(parents=True)
-        datadir = home / "data"
-        await asyncio.to_thread(template.copy, Path(settings["template"]), datadir)
-        address = supervisor.layout.address(zone)
-        argv = flavour.server_argv(datadir, server_id=server_id, bind=address, port=MYSQL_PORT)
-        log = str(home / "error.log")
-        await supervisor.begin_service(ServiceSpec(name, zone, tuple(argv), str(datadir), log, port=MYSQL_PORT))
-        return Server(name, flavour, datadir, address, MYSQL_PORT, server_id)
+        server = database.server(flavour, supervisor.layout, supervisor.folder, zone, server_id)
+        await asyncio.to_thread(template.copy, Path(settings["template"]), server.datadir)
+        await supervisor.begin_service(database.spec(server, zone))
+        return server
 
-    servers = await asyncio.gather(*(begin(zone, number) for number, zone in enumerate(ZONES, 1)))
-    password = (supervisor.folder / "secret").read_text().strip()
-
-    def attach(server: Server) -> None:
-        with server.connect() as connection:
-            session.execute(connection, flavour.semi_sync_replica(True))
-            session.execute(connection, flavour.replicate_from(servers[0].address, MYSQL_PORT, "replication", password))
-
-    await asyncio.gather(*(asyncio.to_thread(attach, server) for server in servers[1:]))
-    with servers[0].connect() as connection:
-        session.execute(connection, flavour.semi_sync_source(True))
-        session.execute(connection, flavour.read_only(False))
-    _remember(supervisor, settings, list(servers))
-
-
-def _remember(supervisor: Supervisor, settings: dict[str, Any], servers: list[Server]) -> None:
-    supervisor.facts |= {
-        "flavour": settings["flavour"],
-        "size_bytes": settings["size_bytes"],
-        "server_version": servers[0].flavour.version_text,
-        "mysql": {
-            "primary": servers[0].name,
-            "servers": {
-                server.name: {
-                    "place": f"zone-{server.name[-1]}",
-                    "datadir": str(server.datadir),
-                    "server_id": server.server_id,
-                    "version": server.flavour.version_text,
-                }
-                for server in servers
-            },
-        },
-    }
+    primary, *replicas = await asyncio.gather(*(begin(zone, n) for n, zone in enumerate(zones.values(), 1)))
+    await asyncio.to_thread(replication.begin, primary, replicas, password)
+    await supervisor.remember(
+        {
+            "flavour": flavour.name,
+            "server_version": flavour.version_text,
+            "size_bytes": settings["size_bytes"],
+            "mysql": database.facts(primary, [primary, *replicas], zones),
+        }
+    )
 
 
 async def _serves(layout: Layout) -> None:

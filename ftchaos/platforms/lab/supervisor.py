@@ -11,6 +11,7 @@ import asyncio
 import json
 import os
 import select
+import shutil
 import signal
 import socket
 import sys
@@ -20,13 +21,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
-from ftchaos.errors import FtchaosError, Invalid, StepFailed
+from ftchaos.errors import FtchaosError, Invalid, MissingProgram, StepFailed
 from ftchaos.platforms.lab import control
 from ftchaos.platforms.lab.init import pids_of_self
 from ftchaos.platforms.lab.layout import PLACES, Layout, ensure_zone
 from ftchaos.platforms.lab.network import Loopback, Network, ensure_free
 from ftchaos.platforms.lab.place import Place, until_gone
 from ftchaos.platforms.lab.service import ServiceSpec
+from ftchaos.platforms.lab.spawner import Spawner
 
 _RESTART_AFTER_S = 0.2
 _SETTLE_S = 0.05
@@ -59,11 +61,18 @@ class Service:
     """A service that the lab remembers, alive or not."""
 
     spec: ServiceSpec
+    spawner: Spawner
     pid: int | None = None
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     status: int | None = None
     beginning: bool = False
     forgotten: bool = False
+
+    def end(self, status: int) -> None:
+        """Note that it has ended."""
+        self.pid = None
+        self.status = status
+        self.ended.set()
 
 
 class Supervisor:
@@ -84,6 +93,8 @@ class Supervisor:
             name: Place(name, self.network, settings.host_proc, self._service_ended, self._place_died)
             for name in PLACES
         }
+        self.zygote = Spawner("the zygote", settings.host_proc, self._service_ended, self._zygote_died)
+        self._zygote_begins = asyncio.Lock()
         self.services: dict[str, Service] = {}
         self._pids = pids_of_self(settings.host_proc)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -118,7 +129,7 @@ class Supervisor:
         if known is not None and (known.pid is not None or known.beginning):
             raise Invalid(f"{spec.name} runs already", "kill it first, or choose another name")
         self.layout.address(spec.place)
-        service = self.services[spec.name] = Service(spec)
+        service = self.services[spec.name] = Service(spec, self._spawner(spec))
         service.beginning = True
         began_at = time.monotonic()
         try:
@@ -140,7 +151,7 @@ class Supervisor:
             raise Invalid(f"{name} does not run", f"its log is {service.spec.log}")
         pid, ended = service.pid, service.ended
         killed_at = time.monotonic()
-        self.places[service.spec.place].signal_service(name, signal)
+        service.spawner.signal(name, signal)
         if signal == 9:
             await asyncio.wait_for(ended.wait(), 10)
         return {"pid": pid, "killed_at": killed_at, "gone_at": time.monotonic() if signal == 9 else None}
@@ -258,7 +269,17 @@ class Supervisor:
                 ensure_free(self.layout.address(spec.place), spec.port)
         service.ended.clear()
         service.status = None
-        service.pid = await self.places[spec.place].begin_service(spec)
+        request: dict[str, Any] = {
+            "name": spec.name,
+            "argv": [_program(spec), *spec.argv[1:]],
+            "cwd": spec.cwd,
+            "log": spec.log,
+        }
+        request["env"] = dict(spec.env)
+        if service.spawner is self.zygote:
+            await self._begin_zygote()
+            request["place_pid"] = self.places[spec.place].pid
+        service.pid = await service.spawner.spawn(request, spec.ready_timeout_s)
         self.write()
 
     async def _ready(self, service: Service) -> None:
@@ -290,27 +311,37 @@ class Supervisor:
                 return False
         return True
 
-    def _service_ended(self, name: str, status: int) -> None:
-        service = self._ended(name, status)
-        if service is not None and service.spec.restart and not service.forgotten:
+    def _spawner(self, spec: ServiceSpec) -> Spawner:
+        """Who begins a service: the zygote its own Python modules, where it can reach into places."""
+        ours = spec.argv[:2] == (sys.executable, "-m") and spec.argv[2].startswith("ftchaos.")
+        return self.zygote if ours and isinstance(self.network, Network) else self.places[spec.place]
+
+    async def _begin_zygote(self) -> None:
+        async with self._zygote_begins:
+            if not self.zygote.alive:
+                await self.zygote.begin_process([sys.executable, "-m", "ftchaos.platforms.lab.zygote"])
+
+    def _service_ended(self, name: str, pid: int, status: int) -> None:
+        service = self.services.get(name)
+        if service is None or service.pid != pid:
+            return
+        service.end(status)
+        if service.spec.restart and not service.forgotten:
             task = asyncio.ensure_future(self._restart(service))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         self.write()
 
     def _place_died(self, place: str) -> None:
-        for name, service in self.services.items():
+        for service in self.services.values():
             if service.spec.place == place and service.pid is not None:
-                self._ended(name, -signal.SIGKILL)
+                service.end(-signal.SIGKILL)
         self.write()
 
-    def _ended(self, name: str, status: int) -> Service | None:
-        service = self.services.get(name)
-        if service is not None:
-            service.pid = None
-            service.status = status
-            service.ended.set()
-        return service
+    def _zygote_died(self, _: str) -> None:
+        for name, service in self.services.items():
+            if service.spawner is self.zygote and service.pid is not None:
+                self._service_ended(name, service.pid, -signal.SIGKILL)
 
     async def _restart(self, service: Service) -> None:
         await asyncio.sleep(_RESTART_AFTER_S)
@@ -393,6 +424,13 @@ def _claim(settings: Settings) -> tuple[Layout, socket.socket | None]:
             continue
         return layout, claim
     raise Invalid("no loopback addresses are free for another lab", "end a lab: `ftchaos lab down`")
+
+
+def _program(spec: ServiceSpec) -> str:
+    program = shutil.which(spec.argv[0])
+    if program is None:
+        raise MissingProgram(f"{spec.name} needs {spec.argv[0]}, which is missing", "run `ftchaos doctor`")
+    return program
 
 
 def _faults_not_to_be_had(mode: str) -> list[str]:
