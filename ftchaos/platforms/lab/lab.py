@@ -144,18 +144,6 @@ class Lab:
             os.close(lock)
         return True
 
-    @staticmethod
-    def leftovers() -> list[str]:
-        """The names of labs that are dead but for their folder."""
-        home = state.root() / "lab"
-        dead = []
-        for folder in sorted(home.iterdir()) if home.is_dir() else []:
-            lock = _lock_of_the_dead(folder) if folder.is_dir() else None
-            if lock is not None:
-                os.close(lock)
-                dead.append(folder.name)
-        return dead
-
     @property
     def facts(self) -> dict[str, Any]:
         """What ``lab.json`` says at this moment."""
@@ -216,14 +204,20 @@ class Lab:
         return ["nsenter", "-t", str(pid), *user, *namespaces, "--"]
 
 
+def down(name: str) -> bool:
+    """See :meth:`Lab.take_down`."""
+    return Lab.take_down(name)
+
+
 def dead() -> list[str]:
     """The labs whose supervisor is gone, so that nothing of them is left but their folder."""
+    home = state.root() / "lab"
     found = []
-    for name in names():
-        lock = launch.take_lock(_folder(name))
+    for folder in sorted(home.iterdir()) if home.is_dir() else []:
+        lock = _lock_of_the_dead(folder) if folder.is_dir() else None
         if lock is not None:
             os.close(lock)
-            found.append(name)
+            found.append(folder.name)
     return found
 
 
