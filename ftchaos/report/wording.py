@@ -1,0 +1,243 @@
+"""What every form of the report says alike: objectives beside actuals, ledger classes, recovery points, milestones.
+
+The page, the Markdown, the JUnit file and the terminal differ in looks, never in words or numbers.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from ftchaos import objectives
+from ftchaos.evidence import Evidence
+from ftchaos.evidence.sentence import moment
+from ftchaos.units import human_duration
+
+UNKNOWN = "unknown"
+VERDICTS = {"passed": "Passed", "failed": "Failed", "inconclusive": "Inconclusive"}
+CODES = {
+    0: "passed",
+    1: "failed",
+    3: "inconclusive",
+    4: "a heal failed, the system is left harmed",
+    5: "refused by the guard, nothing was touched",
+    130: "interrupted",
+}
+_MET = {True: "met", False: "missed", None: "unknown"}
+_WHOLE = {True: "whole", False: "damaged", None: "not known to be whole"}
+
+
+@dataclass(frozen=True)
+class Actual:
+    """One measured value beside what was promised.
+
+    Attributes:
+        name: what was measured.
+        actual: its value for people.
+        promised: the objective for people; empty where there is none.
+        met: whether the promise was kept; None when nobody knows.
+        share: of the objective that was used, 0 to 1 and beyond; None without an objective.
+        detail: what stands behind the value.
+    """
+
+    name: str
+    actual: str
+    promised: str
+    met: bool | None
+    share: float | None
+    detail: str
+
+    @property
+    def judged(self) -> str:
+        """Whether the promise was kept, in words: ``RTO 4 h met``."""
+        return f"{self.promised} {_MET[self.met]}" if self.promised else _WHOLE[self.met]
+
+
+@dataclass(frozen=True)
+class LedgerClass:
+    """A class of writes after the recovery, and whether any of it is bad news."""
+
+    name: str
+    count: int | None
+    meaning: str
+    alarming: bool
+
+
+@dataclass(frozen=True)
+class RecoveryPoint:
+    """One of the three ways to look at data loss."""
+
+    name: str
+    seconds: float | None
+    meaning: str
+    judged: bool
+
+
+@dataclass(frozen=True)
+class Milestone:
+    """An instant of the outage; ``offset_s`` counts from the fault."""
+
+    name: str
+    at: str
+    offset_s: float
+
+
+def lead(evidence: Evidence) -> str:
+    """The first reason in words; for a run that passed, what that means."""
+    if evidence.reasons:
+        return evidence.reasons[0]
+    if evidence.injects_fault:
+        return "The fault bit, the service recovered, and every objective was met."
+    return "The backup was restored and verified, and every objective was met."
+
+
+def actuals(evidence: Evidence) -> list[Actual]:
+    """The recovery time, the data loss and the restored data, each beside its promise."""
+    return [_recovery_time(evidence), _data_loss(evidence), _restored_data(evidence)]
+
+
+def ledger_classes(evidence: Evidence) -> list[LedgerClass]:
+    """The classes of the audit, after Jepsen, in the order in which they matter."""
+    data = evidence.data
+    rows = [
+        ("ok", data.ok, "acknowledged and present", False),
+        ("lost", data.lost, "acknowledged and absent", True),
+        ("recovered", data.recovered, "never answered, but present", False),
+        ("unexpected", data.unexpected, "present though failed or never attempted", True),
+        ("duplicate", data.duplicate, "present more than once", True),
+        ("corrupt", data.corrupt, "present with another content", True),
+    ]
+    return [LedgerClass(name, count, meaning, bad and bool(count)) for name, count, meaning, bad in rows]
+
+
+def recovery_points(evidence: Evidence) -> list[RecoveryPoint]:
+    """Data loss as measured, and two cross-checks that never take its place."""
+    data = evidence.data
+    source = {
+        "ledger": "from the oldest lost acknowledged write to the fault",
+        "heartbeat": "from the newest heartbeat that survived to the fault",
+        "newest row": "from the newest row that survived to the fault",
+        "backup age": "the age of the backup, which the policy accepts in its place",
+    }
+    return [
+        RecoveryPoint("data loss", data.data_loss_s, source.get(data.source, "not measured"), judged=True),
+        RecoveryPoint("log gap", data.log_gap_s, "from the newest archived event to the fault", judged=False),
+        RecoveryPoint("backup age", data.backup_age_s, "from the restored backup to the fault", judged=False),
+    ]
+
+
+def milestones(evidence: Evidence) -> list[Milestone]:
+    """The instants of the outage in their order."""
+    recovery = evidence.recovery
+    if recovery.fault_at is None:
+        return []
+    origin = moment(recovery.fault_at)
+    named = [
+        ("fault", recovery.fault_at),
+        ("proven", recovery.proven_at),
+        ("detected", recovery.detected_at),
+        ("restored", recovery.restored_at),
+    ]
+    return [Milestone(name, at, (moment(at) - origin).total_seconds()) for name, at in named if at is not None]
+
+
+def duration(seconds: float | None) -> str:
+    """A duration for people, or that it is unknown; zero is a plain ``0 s``."""
+    if seconds is None:
+        return UNKNOWN
+    return human_duration(seconds) if seconds else "0 s"
+
+
+def offset(seconds: float) -> str:
+    """An instant as its distance from the fault: ``+14.2 s``."""
+    if not seconds:
+        return "0 s"
+    return ("+" if seconds > 0 else "\N{MINUS SIGN}") + human_duration(abs(seconds))
+
+
+def count(number: int | None) -> str:
+    """A number with thousands separators, or that it is unknown."""
+    return UNKNOWN if number is None else f"{number:,}"
+
+
+def plain(value: bool | int | float | str | None) -> str:
+    """A setting's value for people."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:,}" if isinstance(value, int) and abs(value) >= 10_000 else str(value)
+
+
+def percent(share: float) -> str:
+    """A share for people; what is not nothing and not everything is never rounded to it."""
+    value = share * 100
+    if 0 < value < 0.1:
+        return "< 0.1 %"
+    if 99 <= value < 100:
+        return f"{math.floor(value * 100 + 1e-6) / 100:g} %"
+    if 100 < value < 101:
+        return "> 100 %"
+    return f"{value:.1f} %" if 0 < value < 10 else f"{value:,.0f} %"
+
+
+def checks_passed(evidence: Evidence) -> tuple[int, int]:
+    """How many checks of the restored data passed, and how many there were."""
+    checks = evidence.verification.checks
+    return sum(check.passed is True for check in checks), len(checks)
+
+
+def _promises(evidence: Evidence) -> objectives.Objectives:
+    return objectives.Objectives(**evidence.objectives.model_dump())
+
+
+def _recovery_time(evidence: Evidence) -> Actual:
+    promised, actual_s = evidence.objectives.rto_s, evidence.recovery.recovery_time_s
+    resolution = evidence.recovery.resolution_s
+    detail = f"measured to within {human_duration(resolution)}" if resolution else ""
+    if actual_s is None and evidence.recovery.watched_s is not None:
+        detail = f"not restored in the {human_duration(evidence.recovery.watched_s)} watched"
+    return Actual(
+        "Recovery time",
+        duration(actual_s),
+        f"RTO {human_duration(promised)}",
+        _promises(evidence).rto_met(actual_s),
+        _share(actual_s, promised),
+        detail,
+    )
+
+
+def _data_loss(evidence: Evidence) -> Actual:
+    data, promised = evidence.data, evidence.objectives.rpo_s
+    detail = ""
+    if data.lost is not None and data.acknowledged is not None:
+        detail = f"{data.lost:,} of {data.acknowledged:,} acknowledged writes lost"
+    elif data.backup_age_s is not None:
+        detail = f"the backup was {human_duration(data.backup_age_s)} old"
+    judged_s = data.data_loss_s
+    if judged_s is None and data.source == "backup age":
+        judged_s = data.backup_age_s
+    return Actual(
+        "Data loss",
+        duration(judged_s),
+        f"RPO {human_duration(promised)}",
+        _promises(evidence).rpo_met(judged_s),
+        _share(judged_s, promised),
+        detail,
+    )
+
+
+def _restored_data(evidence: Evidence) -> Actual:
+    passed, total = checks_passed(evidence)
+    bad = [f"{row.count:,} {row.name}" for row in ledger_classes(evidence) if row.alarming and row.name != "lost"]
+    met: bool | None = None
+    if bad or any(check.passed is False for check in evidence.verification.checks):
+        met = False
+    elif total and passed == total:
+        met = True
+    parts = [*bad, *(["checks passed"] if total else [])]
+    if evidence.data.acknowledged is not None:
+        parts.append(f"the audit's self-test: {evidence.data.self_test}")
+    return Actual("Restored data", f"{passed} of {total}" if total else UNKNOWN, "", met, None, ", ".join(parts))
+
+
+def _share(actual_s: float | None, promised_s: float) -> float | None:
+    return None if actual_s is None or not promised_s else actual_s / promised_s
