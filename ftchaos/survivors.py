@@ -1,0 +1,259 @@
+"""Which of the ledger's writes a database holds, asked in SQL so that the rows stay where they are.
+
+A stretch of consecutive ids is whole when as many sound rows are counted in it as it has ids: one range scan that reads
+nothing to the client. Only a stretch that falls short is looked into: halved by counts down to a few thousand ids, and
+there told apart by gaps and islands. So what it costs beyond the scan follows the gaps and not the rows.
+
+Every connection has a consistent snapshot, begun together before anything is read, and each write is judged in exactly
+one of them. Works on MariaDB from 10.6 and MySQL from 8.0.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from queue import SimpleQueue
+from typing import Any
+
+from pymysql.connections import Connection
+from pymysql.cursors import Cursor
+from pymysql.err import MySQLError
+
+from ftchaos.audit import Interval, Surviving, Survivors
+from ftchaos.errors import Inconclusive
+from ftchaos.ledger import SEQUENCE_BITS, Ledger, write_id
+
+Connect = Callable[[], "Connection[Any]"]
+
+# Large enough that the round trips cost nothing, small enough that both connections end together.
+STRETCH = 250_000
+# Below this a window function is quicker than more counts.
+ISLANDS = 16_384
+# A second connection is worth its time from here on.
+PARALLEL_FROM = 50_000
+MAX_ID = 2**64 - 1
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the writes of one kind lie, and how a row shows that it is the one that was written.
+
+    Attributes:
+        table: the table, as ``w``.
+        id: the column with the write's id; unique.
+        sound: holds for a row that is as written and there once.
+        corrupt: holds, or is unknown, for a row with another content.
+        duplicate: holds for a row that is there more than once.
+    """
+
+    table: str
+    id: str
+    sound: str
+    corrupt: str
+    duplicate: str = "FALSE"
+
+
+# The session's character set is binary, so that these compare bytes: no case, no padding, no conversion.
+_UPLOADED = (
+    "w.content = CONCAT(w.upload_key) AND w.size_bytes = LENGTH(w.content) AND w.checksum = SHA2(w.content, 256)"
+)
+_TRANSFERS = "(SELECT COUNT(*) FROM filetransfer.transfers t WHERE t.file_id = w.id)"
+SOURCES = {
+    "mysql": Source("ftchaos.ledger_writes w", "w.id", "w.content = CONCAT(w.id)", "w.content <> CONCAT(w.id)"),
+    # An upload is a file with one transfer: one without is half a transaction, one with two was stored twice.
+    "uploads": Source(
+        "filetransfer.files w",
+        "w.upload_key",
+        f"{_UPLOADED} AND {_TRANSFERS} = 1",
+        f"NOT ({_UPLOADED}) OR {_TRANSFERS} = 0",
+        f"{_TRANSFERS} > 1",
+    ),
+}
+
+
+def read(connect: Connect, ledger: Ledger, *, connections: int = 2) -> list[Survivors]:
+    """What the database holds of each kind of writer's writes.
+
+    Ids below those of the ledger's first writer belong to earlier runs and are passed over; see :func:`next_writer`.
+
+    Args:
+        connect: opens a connection that may read the tables; called up to ``connections`` times.
+        ledger: says which ids may be there; its writers must have ended.
+        connections: how many to read with; one suffices for a short ledger.
+
+    Raises:
+        Inconclusive: the database did not answer to the end.
+    """
+    kinds = ledger.kinds()
+    if unknown := set(kinds) - SOURCES.keys():
+        raise Inconclusive(f"nobody knows where writes of the kind {', '.join(sorted(unknown))} lie")
+    count = connections if sum(writer.attempted for writer in ledger.writers) >= PARALLEL_FROM else 1
+    try:
+        with _snapshots(connect, count) as (readers, read_at):
+            return [_read_kind(readers, ledger, kind, read_at) for kind in kinds]
+    except (MySQLError, OSError) as error:
+        raise Inconclusive(
+            f"the survivors could not be read: {error}", "look at the log of the server that was asked"
+        ) from error
+
+
+def next_writer(connection: Connection[Any]) -> int:
+    """The lowest writer number that no earlier run has left rows of; a run's writers begin there."""
+    newest = 0
+    with connection.cursor(Cursor) as cursor:
+        for source in SOURCES.values():
+            cursor.execute(f"SELECT MAX({source.id}) FROM {source.table}")
+            newest = max(newest, int((cursor.fetchone() or (0,))[0] or 0))
+    return (newest >> SEQUENCE_BITS) + 1
+
+
+class _Readers:
+    """Connections that share the work on many stretches."""
+
+    def __init__(self, connections: Sequence[Connection[Any]]) -> None:
+        self._idle: SimpleQueue[Connection[Any]] = SimpleQueue()
+        for connection in connections:
+            self._idle.put(connection)
+        self._threads = ThreadPoolExecutor(len(connections))
+
+    def map(self, work: Callable[..., Any], stretches: Iterable[Interval], source: Source) -> Iterator[Any]:
+        """The results of some work on each stretch, in their order."""
+        return self._threads.map(lambda stretch: self._with_connection(work, source, stretch), stretches)
+
+    def _with_connection(self, work: Callable[..., Any], source: Source, stretch: Interval) -> Any:
+        connection = self._idle.get()
+        try:
+            with connection.cursor(Cursor) as cursor:
+                return work(cursor, source, *stretch)
+        finally:
+            self._idle.put(connection)
+
+    def close(self) -> None:
+        self._threads.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _snapshots(connect: Connect, count: int) -> Iterator[tuple[_Readers, float]]:
+    with ExitStack() as stack:
+        connections = [stack.enter_context(closing(connect())) for _ in range(count)]
+        read_at = time.monotonic()
+        for connection in connections:
+            with connection.cursor(Cursor) as cursor:
+                cursor.execute("SET NAMES binary")
+                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+                cursor.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
+        readers = _Readers(connections)
+        # Threads end before their connections are closed.
+        stack.callback(readers.close)
+        yield readers, read_at
+
+
+def _read_kind(readers: _Readers, ledger: Ledger, kind: str, read_at: float) -> Survivors:
+    source, writers = SOURCES[kind], ledger.of(kind)
+    stretches = [stretch for writer in writers for stretch in _stretches(writer.writer, writer.attempted)]
+    found: dict[int, list[Surviving]] = {writer.writer: [] for writer in writers}
+    for (first, _), surviving in zip(stretches, readers.map(_survey, stretches, source), strict=True):
+        found[first >> SEQUENCE_BITS].append(surviving)
+    floor = write_id(min(writer.writer for writer in ledger.writers), 0)
+    attempted = [(write_id(one.writer, 1), write_id(one.writer, one.attempted)) for one in writers if one.attempted]
+    strangers = sum(readers.map(_count, _between(attempted, floor), source))
+    return Survivors(kind, read_at, {writer: _joined(parts) for writer, parts in found.items()}, strangers)
+
+
+def _stretches(writer: int, attempted: int) -> Iterator[Interval]:
+    for first in range(1, attempted + 1, STRETCH):
+        yield write_id(writer, first), write_id(writer, min(first + STRETCH - 1, attempted))
+
+
+def _between(ranges: Sequence[Interval], floor: int) -> Iterator[Interval]:
+    """Where no id should be: from the floor to the highest id, without the ranges, which are in order."""
+    for first, last in ranges:
+        if first > floor:
+            yield floor, first - 1
+        floor = last + 1
+    yield floor, MAX_ID
+
+
+def _survey(cursor: Cursor, source: Source, first: int, last: int) -> Surviving:
+    """What is there between two ids."""
+    sound = _count(cursor, source, first, last, source.sound)
+    if sound == last - first + 1:
+        return Surviving(present=((first, last),))
+    present = _count(cursor, source, first, last)
+    corrupt: tuple[Interval, ...] = ()
+    duplicate: tuple[Interval, ...] = ()
+    if sound < present:
+        corrupt = _which(cursor, source, first, last, f"({source.corrupt}) IS NOT FALSE")
+        duplicate = _which(cursor, source, first, last, source.duplicate)
+    return Surviving(tuple(_islands(cursor, source, first, last, present)), corrupt, duplicate)
+
+
+def _islands(cursor: Cursor, source: Source, first: int, last: int, present: int) -> Iterator[Interval]:
+    """The intervals of ids that are there, given how many are."""
+    if present == 0:
+        return
+    if present == last - first + 1:
+        yield first, last
+    elif last - first < ISLANDS:
+        cursor.execute(
+            "SELECT MIN(id), MAX(id) FROM"
+            f" (SELECT {source.id} AS id, {source.id} - ROW_NUMBER() OVER (ORDER BY {source.id}) AS island"
+            f" FROM {source.table} WHERE {source.id} BETWEEN %s AND %s) ids GROUP BY island ORDER BY 1",
+            (first, last),
+        )
+        for begin, end in cursor.fetchall():
+            yield int(begin), int(end)
+    else:
+        middle = (first + last) // 2
+        left = _count(cursor, source, first, middle)
+        yield from _islands(cursor, source, first, middle, left)
+        yield from _islands(cursor, source, middle + 1, last, present - left)
+
+
+def _count(cursor: Cursor, source: Source, first: int, last: int, condition: str = "TRUE") -> int:
+    cursor.execute(
+        f"SELECT COUNT(*) FROM {source.table} WHERE {source.id} BETWEEN %s AND %s AND {condition}", (first, last)
+    )
+    row = cursor.fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def _which(cursor: Cursor, source: Source, first: int, last: int, condition: str) -> tuple[Interval, ...]:
+    cursor.execute(
+        f"SELECT {source.id} FROM {source.table} WHERE {source.id} BETWEEN %s AND %s AND {condition} ORDER BY 1",
+        (first, last),
+    )
+    return tuple(_merged((int(row[0]), int(row[0])) for row in cursor.fetchall()))
+
+
+def _joined(parts: Sequence[Surviving]) -> Surviving:
+    """The stretches of one writer as one, by sequence instead of id."""
+    return Surviving(
+        *(
+            tuple(_merged(_sequences(interval for part in parts for interval in getattr(part, which))))
+            for which in ("present", "corrupt", "duplicate")
+        )
+    )
+
+
+def _sequences(intervals: Iterable[Interval]) -> Iterator[Interval]:
+    mask = (1 << SEQUENCE_BITS) - 1
+    return ((first & mask, last & mask) for first, last in intervals)
+
+
+def _merged(intervals: Iterable[Interval]) -> Iterator[Interval]:
+    """Intervals in order, those that touch made one."""
+    pending: Interval | None = None
+    for first, last in intervals:
+        if pending is not None and first == pending[1] + 1:
+            pending = pending[0], last
+        else:
+            if pending is not None:
+                yield pending
+            pending = first, last
+    if pending is not None:
+        yield pending
