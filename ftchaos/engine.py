@@ -216,6 +216,7 @@ def _record(plan: Plan, run_id: str) -> RunRecord:
         },
         plan=extension.model_dump(exclude={"name", "kind", "id", "harms", "workload"}),
         arguments=plan.options.as_configuration(),
+        machine=conclusion.this_machine(),
         planned_steps=[activity.name for activity in definition.method],
         injects_fault=extension.harms,
         keeps_ledger=extension.workload,

@@ -80,6 +80,7 @@ class RunRecord:
     plan: dict[str, Any]
     arguments: dict[str, Any]
     planned_steps: list[str]
+    machine: dict[str, Any]
     injects_fault: bool = True
     keeps_ledger: bool = True
     accepts_backup_age: bool = False

@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,8 @@ class Record:
         why: what is about to be harmed, in words.
         healed: whether a heal has succeeded since.
         error: the newest failed heal's error, if the newest attempt failed.
+        detail: what the heal said that it did.
+        recorded_at, healed_at: UTC times as evidence writes them.
     """
 
     id: int
@@ -47,6 +49,9 @@ class Record:
     why: str
     healed: bool = False
     error: str = ""
+    detail: str = ""
+    recorded_at: str = ""
+    healed_at: str | None = None
 
 
 @dataclass
@@ -99,20 +104,18 @@ class UndoLog:
                 entry = json.loads(line)
                 identity = int(entry["id"])
                 if entry["op"] == "record":
-                    records[identity] = Record(
-                        identity, entry["platform"], entry["heal"], entry["arguments"], entry["why"]
+                    announced = {name: entry[name] for name in ("platform", "heal", "arguments", "why")}
+                    records[identity] = Record(identity, **announced, recorded_at=entry["at"])
+                elif entry["op"] == "healed":
+                    records[identity] = replace(
+                        records[identity], healed=True, error="", detail=entry["detail"], healed_at=entry["at"]
                     )
-                    continue
-                known = records[identity]
+                else:
+                    records[identity] = replace(records[identity], error=str(entry["error"]))
             except (ValueError, KeyError, TypeError) as error:
                 raise Invalid(
                     f"line {number} of {self.path} is broken", "heal by hand what the lines around it name"
                 ) from error
-            healed = entry["op"] == "healed"
-            records[identity] = Record(
-                known.id, known.platform, known.heal, known.arguments, known.why, healed,
-                "" if healed else str(entry.get("error", "")),
-            )  # fmt: skip
         return [records[identity] for identity in sorted(records)]
 
     def heal(self, heal: Callable[[Record], str], progress: Callable[[str], None] = lambda _: None) -> Healing:
