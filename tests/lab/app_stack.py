@@ -34,6 +34,7 @@ class Stack:
         self.public = f"http://{self.layout.address(EDGE)}:{PUBLIC_PORT}"
         self.specs: dict[str, ServiceSpec] = {}
         self.secret_file = folder / "secret"
+        self.flavour: flavours.Flavour | None = None
         self.ready_s = float("nan")
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
 
@@ -83,7 +84,7 @@ class Stack:
 
 def prepare_mysql(stack: Stack, zones: Iterable[str], name: str | None = None) -> tuple[list[ServiceSpec], Path]:
     """Writable servers with equal data, each alone, and the file with the password of their accounts."""
-    flavour = flavours.find(name)
+    flavour = stack.flavour = flavours.find(name)
     template = templates.template(flavour, seed.SMALLEST_BYTES, print)
     specs = []
     for number, zone in enumerate(zones, 1):
