@@ -7,16 +7,15 @@ inside the supervisor.
 from __future__ import annotations
 
 import asyncio
+import http.client
 import shutil
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ftchaos.errors import StepFailed
-from ftchaos.platforms.lab.layout import EDGE, PUBLIC_PORT, Layout
+from ftchaos.platforms.lab.layout import EDGE, PUBLIC_PORT
 from ftchaos.platforms.lab.service import ServiceSpec
 
 if TYPE_CHECKING:
@@ -50,7 +49,7 @@ async def bring_up(supervisor: Supervisor, settings: dict[str, Any], progress: P
     Raises:
         FtchaosError: a service did not come up; its log is named.
     """
-    from ftchaos.platforms.lab import balancer, redis
+    from ftchaos.platforms.lab import balancer, decisions, failover, redis
     from ftchaos.platforms.lab.app import services
 
     layout, folder = supervisor.layout, supervisor.folder
@@ -70,19 +69,23 @@ async def bring_up(supervisor: Supervisor, settings: dict[str, Any], progress: P
         await begin(redis.prepare(layout, folder))
         await asyncio.to_thread(redis.wait_ready, layout)
 
+    async def database_tier() -> None:
+        servers = await _databases(supervisor, settings, secret)
+        places = {server.name: decisions.Place(server.address, server.port) for server in servers}
+        await haproxy
+        await begin(failover.prepare(folder, settings["flavour"], places, servers[0].name, secret))
+
+    haproxy = asyncio.ensure_future(begin(balancer.prepare(layout, folder)))
     await asyncio.gather(
         timed("redis: a cluster of 3 masters and 3 replicas, a queue with 2 replicas", redis_whole()),
-        timed(
-            f"{settings['flavour']}: a primary and 2 replicas",
-            _databases(supervisor, settings, secret.read_text().strip()),
-        ),
-        timed("haproxy: one address", begin(balancer.prepare(layout, folder))),
+        timed(f"{settings['flavour']}: a primary and 2 replicas", database_tier()),
+        timed("haproxy: one address", haproxy),
         timed("application: an API and a worker in every zone", begin(services.prepare(layout, folder, secret))),
     )
-    await timed("the lab serves", _serves(layout))
+    await timed("the lab serves", _serves(supervisor))
 
 
-async def _databases(supervisor: Supervisor, settings: dict[str, Any], password: str) -> None:
+async def _databases(supervisor: Supervisor, settings: dict[str, Any], secret: Path) -> list[Server]:
     from ftchaos.mysql import replication, template
     from ftchaos.mysql.flavour import find
     from ftchaos.platforms.lab import database
@@ -97,7 +100,7 @@ async def _databases(supervisor: Supervisor, settings: dict[str, Any], password:
         return server
 
     primary, *replicas = await asyncio.gather(*(begin(zone, n) for n, zone in enumerate(zones.values(), 1)))
-    await asyncio.to_thread(replication.begin, primary, replicas, password)
+    await asyncio.to_thread(replication.begin, primary, replicas, secret.read_text().strip())
     await supervisor.remember(
         {
             "flavour": flavour.name,
@@ -106,26 +109,35 @@ async def _databases(supervisor: Supervisor, settings: dict[str, Any], password:
             "mysql": database.facts(primary, [primary, *replicas], zones),
         }
     )
+    return [primary, *replicas]
 
 
-async def _serves(layout: Layout) -> None:
-    """Return when the public address answers that the application is healthy."""
-    url = f"http://{layout.address(EDGE)}:{PUBLIC_PORT}/health"
+async def _serves(supervisor: Supervisor) -> None:
+    """Return when the failover manager has its primary and the public address says that the application is healthy."""
+    from ftchaos.platforms.lab.decisions import Folder
+
+    manager = Folder.of(supervisor.folder)
+    address = supervisor.layout.address(EDGE)
     deadline_at = time.monotonic() + _SERVES_WITHIN_S
-    while (said := await asyncio.to_thread(_get, url)) != "200":
+    said = ""
+    while manager.primary() is None or (said := await asyncio.to_thread(_health, address)) != "healthy":
         if time.monotonic() > deadline_at:
             raise StepFailed(
-                f"the application is not healthy after {_SERVES_WITHIN_S:g} s: {said}",
+                f"the lab does not serve after {_SERVES_WITHIN_S:g} s: {said or 'nobody leads the database tier'}",
                 "read the logs in the zones' folders",
             )
         await asyncio.sleep(0.02)
 
 
-def _get(url: str) -> str:
+def _health(address: str) -> str:
+    # http.client knows no proxies, which a machine may have set for everything else.
+    connection = http.client.HTTPConnection(address, PUBLIC_PORT, timeout=1)
     try:
-        with urllib.request.urlopen(url, timeout=1) as answer:
-            return str(answer.status)
-    except urllib.error.HTTPError as error:
-        return f"{error.code} {error.read(200).decode(errors='replace')}"
-    except OSError as error:
+        connection.request("GET", "/health")
+        answer = connection.getresponse()
+        said = answer.read(200).decode(errors="replace")
+        return "healthy" if answer.status == 200 else f"{answer.status} {said}"
+    except (OSError, http.client.HTTPException) as error:
         return str(error)
+    finally:
+        connection.close()
