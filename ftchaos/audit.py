@@ -143,6 +143,13 @@ class Audit:
         return self.whole.data_loss_s
 
 
+def outcomes(ledger: Ledger) -> dict[str, int]:
+    """How many writes were attempted and what their clients know of them; all that is known without survivors."""
+    keys = ("attempted", "acknowledged", "failed", "indeterminate")
+    total = sum((_count(writer, Surviving()) for writer in ledger.writers), Classes()).as_dict()
+    return {key: total[key] for key in keys}
+
+
 def classify(ledger: Ledger, survivors: Sequence[Survivors], fault_at: float | None) -> Audit:
     """What became of every write.
 

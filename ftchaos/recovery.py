@@ -1,0 +1,192 @@
+"""When the service was restored, and how it did: from client operations alone. Pure.
+
+An operation counts where it was sent: an open-loop client sends on whether or not the service answers, so the
+instants at which it sent are a steady clock. One that failed, timed out or was never answered is a failure.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+
+from ftchaos.ledger import TICK_S, Outcome, WriterLedger
+from ftchaos.objectives import Objectives
+
+SILENCE = 1 / 3
+"""The longest part of a sustained window that may pass without any operation: beyond it nothing is known."""
+
+
+@dataclass(frozen=True)
+class Operations:
+    """What clients did through the public path, in the order in which it was sent.
+
+    Attributes:
+        sent_at: when each was sent.
+        latency_s: how long each took until its outcome was known.
+        succeeded: one byte each: 1 acknowledged, 0 anything else.
+    """
+
+    sent_at: Sequence[float]
+    latency_s: Sequence[float]
+    succeeded: bytes
+
+    def __len__(self) -> int:
+        return len(self.succeeded)
+
+    def __iter__(self) -> Iterator[tuple[float, float, bool]]:
+        """Each operation as (sent_at, latency_s, succeeded)."""
+        return zip(self.sent_at, self.latency_s, map(bool, self.succeeded), strict=True)
+
+
+@dataclass(frozen=True)
+class Restored:
+    """The service was restored.
+
+    Attributes:
+        at: when the first operation of the sustained window was sent.
+        resolution_s: how long before it the operation before was sent, hence by how much ``at`` may be late.
+    """
+
+    at: float
+    resolution_s: float
+
+
+@dataclass(frozen=True)
+class Service:
+    """The service as clients saw it.
+
+    Attributes:
+        success_ratio: share of operations that succeeded.
+        p50_ms, p95_ms, p99_ms: latency of those that did, nearest rank; None where none did.
+        unavailable_s: how long the newest operation was a failed one.
+    """
+
+    success_ratio: float | None
+    p50_ms: float | None
+    p95_ms: float | None
+    p99_ms: float | None
+    unavailable_s: float | None
+
+    def as_dict(self) -> dict[str, float | None]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Span:
+    """A named part of a partition of time."""
+
+    name: str
+    began_at: float
+    ended_at: float
+
+    @property
+    def duration_s(self) -> float:
+        return self.ended_at - self.began_at
+
+
+_SUCCEEDED = bytes(outcome == Outcome.ACKNOWLEDGED for outcome in range(256))
+
+
+def operations(writers: Iterable[WriterLedger]) -> Operations:
+    """What some writers did, together."""
+    parts = [_of_writer(writer) for writer in writers]
+    if len(parts) == 1:
+        return parts[0]
+    rows = sorted(row for part in parts for row in part)
+    return Operations(
+        array("d", (row[0] for row in rows)), array("d", (row[1] for row in rows)), bytes(row[2] for row in rows)
+    )
+
+
+def _of_writer(writer: WriterLedger) -> Operations:
+    sent_at = array("d", (writer.anchor_at + ticks * TICK_S for ticks in writer.times[0::2]))
+    latency_s = array("d", (ticks * TICK_S for ticks in writer.times[1::2]))
+    return Operations(sent_at, latency_s, writer.outcomes.translate(_SUCCEEDED))
+
+
+def restored(operations: Operations, objectives: Objectives, after_at: float) -> Restored | None:
+    """When clients saw the service meet its objectives again and for long enough, or None while they have not.
+
+    The window begins with an operation that was sent at or after an instant, succeeded and was quick
+    enough; of all that were sent within ``sustain_s`` from it, enough succeeded, and the 95th
+    percentile of the latency of those is within the objective. No part of it is without operations
+    for long, and at least one was sent after its end: until then it has not passed.
+
+    Args:
+        operations: what clients did; one that is still under way counts as failed, until asked again.
+        objectives: what the service promises.
+        after_at: usually the fault.
+
+    Source: ``restored_at`` in the definitions of ftchaos; nearest-rank percentiles.
+    """
+    count = len(operations)
+    sent_at, succeeded, latency_s = operations.sent_at, operations.succeeded, operations.latency_s
+    first = end = bisect_left(sent_at, after_at)
+    good = quick = 0
+    # The newest operation after which the service was silent for too long; a window holds none such but at its end.
+    silent_until = first
+    for begin in range(first, count):
+        until_at = sent_at[begin] + objectives.sustain_s
+        while end < count and sent_at[end] < until_at:
+            good += succeeded[end]
+            quick += succeeded[end] and latency_s[end] <= objectives.p95_s
+            if end > begin and sent_at[end] - sent_at[end - 1] > SILENCE * objectives.sustain_s:
+                silent_until = end
+            end += 1
+        if end == count:
+            return None
+        silent = silent_until > begin or sent_at[end] - sent_at[end - 1] > SILENCE * objectives.sustain_s
+        met = good >= objectives.success * (end - begin) and quick >= math.ceil(0.95 * good)
+        itself = succeeded[begin] and latency_s[begin] <= objectives.p95_s
+        if met and itself and not silent:
+            before_at = sent_at[begin - 1] if begin else after_at
+            return Restored(sent_at[begin], sent_at[begin] - before_at)
+        good -= succeeded[begin]
+        quick -= succeeded[begin] and latency_s[begin] <= objectives.p95_s
+    return None
+
+
+def service(operations: Operations) -> Service:
+    """How the service did over all these operations; all None without any."""
+    if not len(operations):
+        return Service(None, None, None, None, None)
+    quickest = sorted(latency_s for _, latency_s, succeeded in operations if succeeded)
+    p50_ms, p95_ms, p99_ms = (_percentile_ms(quickest, share) for share in (0.50, 0.95, 0.99))
+    ratio = operations.succeeded.count(1) / len(operations)
+    return Service(ratio, p50_ms, p95_ms, p99_ms, sum(span.duration_s for span in outages(operations)))
+
+
+def outages(operations: Operations) -> Iterator[Span]:
+    """The times in which the newest operation was a failed one: each from its first failure to the next success."""
+    for match in _FAILURES.finditer(operations.succeeded):
+        first, after = match.span()
+        last_at = operations.sent_at[after - 1] + operations.latency_s[after - 1]
+        ended_at = operations.sent_at[after] if after < len(operations) else last_at
+        yield Span("unavailable", operations.sent_at[first], max(ended_at, operations.sent_at[first]))
+
+
+_FAILURES = re.compile(b"\0+")
+
+
+def _percentile_ms(ordered: Sequence[float], share: float) -> float | None:
+    return round(ordered[math.ceil(share * len(ordered)) - 1] * 1000, 2) if ordered else None
+
+
+def partition(began_at: float, ended_at: float, marks: Sequence[tuple[str, float]]) -> list[Span]:
+    """Time cut into contiguous named parts that together are exactly the whole.
+
+    Args:
+        began_at: begin of the whole, usually the fault; the first part begins there whatever its mark says.
+        ended_at: end of the whole, usually the service restored.
+        marks: the parts in their order, each with the instant at which it began; a name may come again.
+            A mark before the one before it, or after the end, is moved there: the part has no length.
+    """
+    begins = [began_at]
+    for _, at in marks[1:]:
+        begins.append(min(max(at, begins[-1]), max(ended_at, began_at)))
+    ends = [*begins[1:], max(ended_at, began_at)]
+    return [Span(name, begin, end) for (name, _), begin, end in zip(marks, begins, ends, strict=False)]
