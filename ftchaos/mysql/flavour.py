@@ -33,6 +33,7 @@ class ReplicaStatus:
         receiving: its receiver thread is connected to the source.
         applying: its applier thread runs.
         source: address of the source.
+        port: TCP port of the source.
         received: GTID position up to which it holds transactions, applied or not.
         behind_s: whole seconds behind the source by its own account, None while it does not know.
         error_code: of the receiver, else of the applier; 0 without an error.
@@ -42,6 +43,7 @@ class ReplicaStatus:
     receiving: bool
     applying: bool
     source: str
+    port: int
     received: str
     behind_s: int | None
     error_code: int
@@ -141,6 +143,10 @@ class Flavour(Protocol):
 
     def history(self, session: Session) -> str:
         """All that this server has ever executed, for :meth:`contains`."""
+
+    def purged(self, session: Session) -> str:
+        """The position before which its binary logs hold nothing; who lacks more can never follow it."""
+        ...
 
     def binlog_position(self, session: Session) -> tuple[str, int]:
         """File and offset of the end of the binary log."""

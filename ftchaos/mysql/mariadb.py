@@ -187,6 +187,17 @@ class MariaDB:
         row = rows(session, "SELECT @@GLOBAL.gtid_binlog_state AS a, @@GLOBAL.gtid_slave_pos AS b")[0]
         return ",".join(filter(None, (row["a"], row["b"])))
 
+    def purged(self, session: Session) -> str:
+        for log in rows(session, "SHOW BINARY LOGS"):
+            for event in rows(session, "SHOW BINLOG EVENTS IN %s LIMIT 8", (log["Log_name"],)):
+                if event["Event_type"] == "Gtid_list" and event["Info"] != "[]":
+                    return str(event["Info"]).strip("[]")
+                if event["Event_type"] == "Gtid":
+                    # A restored server was told its position: that is in no list, but its first own event counts on.
+                    domain, server, sequence = event["Info"].rpartition("GTID ")[2].split()[0].split("-")
+                    return f"{domain}-{server}-{int(sequence) - 1}" if int(sequence) > 1 else ""
+        return self.gtid_executed(session)
+
     def binlog_position(self, session: Session) -> tuple[str, int]:
         row = rows(session, "SHOW MASTER STATUS")[0]
         return str(row["File"]), int(row["Position"])
@@ -200,6 +211,7 @@ class MariaDB:
             receiving=row["Slave_IO_Running"] == "Yes",
             applying=row["Slave_SQL_Running"] == "Yes",
             source=str(row["Master_Host"]),
+            port=int(row["Master_Port"]),
             received=str(row["Gtid_IO_Pos"] or ""),
             behind_s=row["Seconds_Behind_Master"],
             error_code=int(row["Last_IO_Errno"] or row["Last_SQL_Errno"] or 0),

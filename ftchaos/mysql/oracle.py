@@ -187,6 +187,9 @@ class OracleMySQL:
     def history(self, session: Session) -> str:
         return self.gtid_executed(session)
 
+    def purged(self, session: Session) -> str:
+        return "".join(str(value(session, "SELECT @@GLOBAL.gtid_purged") or "").split())
+
     def binlog_position(self, session: Session) -> tuple[str, int]:
         words = "BINARY LOG" if self.version >= (8, 2, 0) else "MASTER"
         row = rows(session, f"SHOW {words} STATUS")[0]
@@ -201,6 +204,7 @@ class OracleMySQL:
             receiving=row["Replica_IO_Running"] == "Yes",
             applying=row["Replica_SQL_Running"] == "Yes",
             source=str(row["Source_Host"]),
+            port=int(row["Source_Port"]),
             received="".join(str(row["Retrieved_Gtid_Set"] or "").split()),
             behind_s=row["Seconds_Behind_Source"],
             error_code=int(row["Last_IO_Errno"] or row["Last_SQL_Errno"] or 0),

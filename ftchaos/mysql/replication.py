@@ -14,16 +14,18 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import Any
 
 import pymysql
 
 from ftchaos.errors import StepFailed
 from ftchaos.mysql.flavour import Flavour, ReplicaStatus, quoted, run
-from ftchaos.mysql.server import Server
+from ftchaos.mysql.server import Server, start_plain
 from ftchaos.mysql.session import SOCKET, Session, Unreachable, connect, execute, rows, value
 
 ACCOUNT = "replication"
 _POLL_S = 0.02
+_REBUILD = "rebuild it from the primary"
 _CUT_OFF = {1236, 13114}  # the source lacks what this replica has, or no longer has what it lacks
 
 
@@ -54,22 +56,13 @@ def begin(primary: Server, replicas: Sequence[Server], password: str, *, timeout
         lead(primary.flavour, open_sessions.enter_context(primary.connect()), semi_sync=bool(replicas))
 
 
-def attach(
-    replica: Server,
-    source: Server,
-    password: str,
-    *,
-    position: str | None = None,
-    semi_sync: bool = True,
-    timeout_s: float = 30,
-) -> None:
+def attach(replica: Server, source: Server, password: str, *, semi_sync: bool = True, timeout_s: float = 30) -> None:
     """Let a server follow a running one.
 
     Args:
         replica: who follows; its data must be a part of the source's history.
         source: the primary of the moment.
         password: of the account ``replication``.
-        position: GTID position of the replica's data, where it does not know that itself (see :func:`rebuild`).
         semi_sync: whether the source waits for replicas from then on.
         timeout_s: how long it may take until it receives and applies.
 
@@ -79,9 +72,7 @@ def attach(
     """
     flavour = replica.flavour
     with replica.connect() as session, source.connect() as upstream:
-        if position is not None:
-            execute(session, [*flavour.forget_replication(), *flavour.set_gtid_position(position)])
-        ensure_same_history(flavour, flavour.history(upstream), flavour.gtid_executed(session), replica.name)
+        ensure_can_follow(flavour, session, upstream, replica.name)
         follow(flavour, session, source.address, source.port, password)
         wait_attached(flavour, session, timeout_s, replica.name)
         if semi_sync:
@@ -119,7 +110,7 @@ def wait_attached(flavour: Flavour, session: Session, timeout_s: float, name: st
         if status and status.receiving and status.applying:
             return
         if status and status.error_code in _CUT_OFF:
-            raise Diverged(f"{name} cannot follow {status.source}: {status.error}", "rebuild it from the primary")
+            raise Diverged(f"{name} cannot follow {status.source}: {status.error}", _REBUILD)
         if time.monotonic() > deadline:
             raise StepFailed(f"{name} not attached after {timeout_s:g} s: {_state(status)}")
         time.sleep(_POLL_S)
@@ -131,15 +122,26 @@ def _state(status: ReplicaStatus | None) -> str:
     return status.error or f"receiving: {status.receiving}, applying: {status.applying}"
 
 
-def ensure_same_history(flavour: Flavour, history: str, position: str, name: str) -> None:
-    """Check that a server may follow another.
+def ensure_can_follow(flavour: Flavour, session: Session, upstream: Session, name: str) -> None:
+    """Check that a server's data is a part of another's history, and that the other still has the rest in its logs.
+
+    MariaDB itself would let an empty server follow one whose logs begin later, and silently lack all before.
+
+    Args:
+        flavour: what both are.
+        session: a connection to the server that shall follow.
+        upstream: a connection to its source.
+        name: name of the server that shall follow.
 
     Raises:
-        Diverged: its position is not in the other's history.
+        Diverged: it cannot follow.
     """
+    position, history, purged = flavour.gtid_executed(session), flavour.history(upstream), flavour.purged(upstream)
     if not flavour.contains(history, position):
+        raise Diverged(f"{name} is at {position}, where its source never was: that has {history}", _REBUILD)
+    if flavour.progress(position) < flavour.progress(purged):
         raise Diverged(
-            f"{name} is at {position}, which its source never was (that has {history})", "rebuild it from the primary"
+            f"{name} is at {position or 'no position'}, but the logs of its source begin at {purged}", _REBUILD
         )
 
 
@@ -220,30 +222,29 @@ def _block_writes(flavour: Flavour, session: Session) -> None:
 
 
 def _kill_clients(session: Session, spared: set[int]) -> int:
-    """Cut off everybody who is not replication or an administrator; how many had not been cut off before."""
-    killed = 0
-    for client in rows(session, "SHOW PROCESSLIST"):
-        system = client["User"] in ("system user", "event_scheduler", ACCOUNT) or client["Command"] in (
-            "Daemon",
-            "Killed",
-        )
-        if client["Id"] in spared or system:
-            continue
-        killed += 1
+    """Cut off everybody who is not replication or an administrator; how many had not been cut off before.
+
+    MariaDB ends all waiting when the one commit that waits at the head is killed, and acknowledges those behind it
+    that were not killed yet: so that one comes last.
+    """
+    clients = [client for client in rows(session, "SHOW PROCESSLIST") if not _spared(client, spared)]
+    for client in sorted(clients, key=lambda client: "semi-sync" in (client["State"] or "")):
         with suppress(pymysql.err.MySQLError):  # it left by itself
             execute(session, [f"KILL {client['Id']}"])
-    return killed
+    return len(clients)
 
 
-def rebuild(source: Server, datadir: Path) -> str | None:
-    """Replace the data folder of a stopped server by a physical copy of a running one.
+def _spared(client: Mapping[str, Any], spared: set[int]) -> bool:
+    system = client["User"] in ("system user", "event_scheduler", ACCOUNT)
+    return system or client["Command"] in ("Daemon", "Killed") or client["Id"] in spared
+
+
+def rebuild(source: Server, datadir: Path) -> None:
+    """Replace the data folder of a stopped server by a physical copy of a running one, ready to :func:`attach`.
 
     Args:
         source: a running server, which goes on working.
         datadir: the data folder of the stopped server; what is in it is lost.
-
-    Returns:
-        The GTID position to give to :func:`attach`; None where the copy knows it itself.
 
     Raises:
         StepFailed: a server still runs on the data folder, or the copy failed.
@@ -252,10 +253,9 @@ def rebuild(source: Server, datadir: Path) -> str | None:
         raise StepFailed(f"a server still runs on {datadir}", "stop it before its data folder is replaced")
     fresh = datadir.with_name(datadir.name + ".fresh")
     shutil.rmtree(fresh, ignore_errors=True)
-    position = copy_running(source, fresh)
+    copy_running(source, fresh)
     shutil.rmtree(datadir, ignore_errors=True)
     fresh.rename(datadir)
-    return position
 
 
 def _alive(datadir: Path) -> bool:
@@ -266,15 +266,12 @@ def _alive(datadir: Path) -> bool:
     return True
 
 
-def copy_running(source: Server, folder: Path) -> str | None:
-    """A physical copy of a running server that a server can be begun on.
+def copy_running(source: Server, folder: Path) -> None:
+    """Make a physical copy of a running server, which a server can be begun on and which knows its GTID position.
 
     Args:
         source: the running server.
         folder: must not exist; its parent must.
-
-    Returns:
-        The GTID position of the copy; None where the copy knows it itself (MySQL).
 
     Raises:
         StepFailed: the copy failed.
@@ -282,7 +279,7 @@ def copy_running(source: Server, folder: Path) -> str | None:
     if source.flavour.name == "mysql":
         with source.connect() as session:
             execute(session, [f"CLONE LOCAL DATA DIRECTORY = {quoted(str(folder))}"])
-        return None
+        return
     backup = source.flavour.program("backup")
     socket_folder = os.open(source.datadir, os.O_PATH | os.O_DIRECTORY)
     try:
@@ -301,6 +298,13 @@ def copy_running(source: Server, folder: Path) -> str | None:
     finally:
         os.close(socket_folder)
     run([*backup, "--prepare", f"--target-dir={folder}", "--use-memory=256M"], "mariadb-backup --prepare")
+    # The copy's own tables say where it was as a replica; anybody who let it follow from there would repeat the rest.
+    position = _recorded_position(folder)
+    with start_plain(source.flavour, folder, name="copy") as server, server.connect() as session:
+        execute(session, [*source.flavour.forget_replication(), *source.flavour.set_gtid_position(position)])
+
+
+def _recorded_position(folder: Path) -> str:
     for name in ("mariadb_backup_binlog_info", "xtrabackup_binlog_info"):
         if (folder / name).exists():
             fields = (folder / name).read_text().split()

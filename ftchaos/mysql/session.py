@@ -43,7 +43,7 @@ def connect(datadir: Path | str, *, user: str = "root", database: str | None = N
         Unreachable: there is no socket, or nobody answers on it.
     """
     with socket_path(datadir) as path:
-        return _open(f"{datadir}/{SOCKET}", unix_socket=path, user=user, database=database, connect_timeout=timeout_s)
+        return _open(f"{datadir}/{SOCKET}", timeout_s, None, unix_socket=path, user=user, database=database)
 
 
 def reach(
@@ -64,28 +64,31 @@ def reach(
         user: the account.
         password: its password.
         database: the schema to be in, or none.
-        timeout_s: how long to wait for the connection.
+        timeout_s: how long to wait for the connection, and for each step of the login.
         answer_timeout_s: how long to wait for each answer; forever when None.
 
     Raises:
         Unreachable: refused, unreachable, too slow, or the account is not let in.
     """
-    return _open(
-        f"{address}:{port}",
-        host=address,
-        port=port,
-        user=user,
-        password=password,
-        database=database,
-        connect_timeout=timeout_s,
-        read_timeout=answer_timeout_s,
-        write_timeout=answer_timeout_s,
-    )
+    how = {"host": address, "port": port, "user": user, "password": password, "database": database}
+    return _open(f"{address}:{port}", timeout_s, answer_timeout_s, **how)
 
 
-def _open(place: str, **how: Any) -> Session:
+def _open(place: str, timeout_s: float, answer_timeout_s: float | None, **how: Any) -> Session:
     try:
-        return pymysql.connect(charset="utf8mb4", autocommit=True, cursorclass=DictCursor, **how)
+        session: Session = pymysql.connect(
+            charset="utf8mb4",
+            autocommit=True,
+            cursorclass=DictCursor,
+            connect_timeout=timeout_s,
+            read_timeout=timeout_s,
+            write_timeout=timeout_s,
+            **how,
+        )
+        # PyMySQL waits for the greeting as for any answer, yet a stopped server never greets: so one limit for the
+        # login, and from here on the other.
+        session._read_timeout = session._write_timeout = answer_timeout_s  # type: ignore[attr-defined]
+        return session
     except (pymysql.err.MySQLError, OSError) as error:
         raise Unreachable(
             f"no connection to {place} as {how['user']}: {_words(error)}", "is that server up?"
