@@ -71,20 +71,20 @@ class Progress:
     def note(self, text: str) -> None:
         """Something worth a line of its own."""
         with self._lock:
-            for line in text.splitlines() or [""]:
+            for line in text.split("\n"):
                 self._say(_one_line(line))
 
     def count(self, done: int, total: int) -> None:
         """How many bytes of the present phase are done; a total of 0 is not known."""
         with self._lock:
             self._count = (max(0, done), max(0, total))
-            self._changed()
+            self._counted()
 
     def writes(self, acknowledged: int, failed: int) -> None:
         """How many writes of the workload were acknowledged and failed so far."""
         with self._lock:
             self._writes = (acknowledged, failed)
-            self._changed()
+            self._wrote()
 
     def close(self) -> None:
         """The run has ended; nothing is shown after this."""
@@ -102,8 +102,11 @@ class Progress:
     def _show(self, line: str, heading: bool) -> None:
         raise NotImplementedError
 
-    def _changed(self) -> None:
-        """A counter has moved."""
+    def _counted(self) -> None:
+        """The bytes of the phase have moved."""
+
+    def _wrote(self) -> None:
+        """The writes of the workload have moved."""
 
 
 class PlainProgress(Progress):
@@ -121,12 +124,15 @@ class PlainProgress(Progress):
         self._stream.write(f"{self._clock() - self._began_at:7.1f} s  {indent}{safe}".rstrip() + "\n")
         self._stream.flush()
 
-    def _changed(self) -> None:
+    def _counted(self) -> None:
         now = self._clock()
         task = self._phase or self._step
         if self._count and task and now - max(self._counted_at, task.began_at) >= _COUNT_EVERY_S:
             self._counted_at = now
             self._say(f"{task.name}: {_bytes_words(*self._count)}")
+
+    def _wrote(self) -> None:
+        now = self._clock()
         if self._writes and now - self._wrote_at >= _WRITES_EVERY_S:
             self._wrote_at = now
             self._say(f"writes: {self._writes[0]:,} acknowledged, {self._writes[1]:,} failed")
