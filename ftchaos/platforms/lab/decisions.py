@@ -2,18 +2,21 @@
 
 ``servers.json`` says which servers there are and who is the primary; whoever changes the facts rewrites it, and the
 manager obeys. ``primary.json`` is the manager's answer: who is the primary now. ``failover.jsonl`` has its decisions,
-one a line, each with its instant. While ``paused`` exists it decides nothing.
+one a line, each with its instant. While ``paused`` exists it decides nothing, and after a disaster, when no server was
+left, it waits until it is told anew, so that it never promotes a server that is only half restored.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ftchaos import atomic
+from ftchaos.clock import now
 from ftchaos.errors import Invalid
 from ftchaos.platforms.lab.layout import EDGE
 
@@ -93,8 +96,23 @@ class Folder:
         except OSError as error:
             raise Invalid(f"no servers.json in {self.path}") from error
 
+    def told(self) -> tuple[int, int]:
+        """Changes with each :meth:`tell`, also when it tells the same again.
+
+        Raises:
+            Invalid: nobody told anything.
+        """
+        try:
+            found = (self.path / "servers.json").stat()
+        except OSError as error:
+            raise Invalid(f"no servers.json in {self.path}") from error
+        return found.st_ino, found.st_mtime_ns
+
     def tell(self, facts: Facts) -> None:
-        """Change the facts; the manager points writers to that primary within a second, unless it is paused."""
+        """Say who is the primary; the manager points writers to it within a second, unless it is paused.
+
+        Where that server takes no writes, it chooses anew among all.
+        """
         atomic.write(self.path / "servers.json", facts.to_json())
 
     def primary(self) -> dict[str, Any] | None:
@@ -113,9 +131,19 @@ class Folder:
         """Whether the manager shall decide nothing."""
         return (self.path / "paused").exists()
 
-    def pause(self) -> None:
-        """Let the manager decide nothing from now on; a failover under way is carried through."""
+    def pause(self, timeout_s: float = 5) -> bool:
+        """Let the manager decide nothing; whether it has said within the timeout that it obeys.
+
+        A failover under way is carried through before it says so.
+        """
         (self.path / "paused").touch()
+        deadline = now() + timeout_s
+        while now() < deadline:
+            said = [event["event"] for event in self.events() if event["event"] in ("begun", "paused", "resumed")]
+            if said and said[-1] == "paused":
+                return True
+            time.sleep(0.02)
+        return False
 
     def resume(self) -> None:
         """Let it decide again; harmless when it already does."""

@@ -105,6 +105,7 @@ class Manager:
         self.flavour: Flavour = flavours.find(config.flavour)
         self.point_writer = point_writer
         self.password = Path(config.secret_file).read_text().strip()
+        self.told = self.folder.told()
         self.facts = self.folder.facts()
         self.primary = self.facts.primary
         self.strikes = 0
@@ -180,15 +181,16 @@ class Manager:
             time.sleep(max(self.config.probe_interval_s - (now() - begun_at), 0.01))
 
     def _obey(self) -> None:
-        """Take over facts that somebody changed."""
+        """Take over what somebody has told."""
         try:
+            if (told := self.folder.told()) == self.told:
+                return
             facts = self.folder.facts()
         except Invalid as error:
             self.tell("facts not read", error=str(error))
             return
-        if facts == self.facts:
-            return
         with self.deciding:
+            self.told = told
             self.facts = facts
             self.strikes, self.disaster = 0, False
             self.diverged.clear()
@@ -210,8 +212,9 @@ class Manager:
             return
         if self.strikes == self.config.strikes:
             self.tell("detected", primary=self.primary, trouble=trouble)
-        with self.deciding:
-            self._fail_over()
+        if not self.disaster:
+            with self.deciding:
+                self._fail_over()
 
     def _probe(self) -> str:
         """What is wrong with the primary; empty when it answers and takes writes."""
@@ -237,9 +240,8 @@ class Manager:
         with ExitStack() as open_sessions:
             candidates = self._candidates(open_sessions)
             if not candidates:
-                if not self.disaster:
-                    self.tell("disaster", primary=self.primary, unreachable=sorted(self.facts.servers))
-                self.disaster = True
+                self.disaster = True  # until somebody tells what now, or the primary was only out of sight
+                self.tell("disaster", primary=self.primary, unreachable=sorted(self.facts.servers))
                 return
             received = {candidate.name: candidate.received for candidate in candidates.values()}
             chosen = replication.most_advanced(self.flavour, received, prefer=self.primary)
