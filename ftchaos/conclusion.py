@@ -15,8 +15,7 @@ from typing import Any
 from ftchaos import __version__, audit, evidence, manifest, report, undo, verdict
 from ftchaos import recovery as recovering
 from ftchaos import witness as witnessing
-from ftchaos.clock import now
-from ftchaos.ledger import Ledger
+from ftchaos.ledger import Ledger, Outcome
 from ftchaos.record import RunRecord, Step
 from ftchaos.traffic import LEDGER, PUBLIC, SURVIVORS_FILE, WITNESS_FILE, read_survivors
 from ftchaos.workload import book
@@ -238,11 +237,8 @@ def _data(raw: _Raw) -> evidence.Data:
         log_gap_s=raw.fact("replay").get("log_gap_s"),
         source="ledger" if raw.record.keeps_ledger else raw.fact("verify_replayed").get("source", "none"),
     )
-    if raw.ledger is not None and raw.audit is None:
-        counts = audit.outcomes(raw.ledger)
-        found = found.model_copy(update=counts)
     if raw.audit is None:
-        return found
+        return found if raw.ledger is None else found.model_copy(update=_outcomes(raw.ledger))
     lost = raw.audit.lost_intervals
     return found.model_copy(
         update={
@@ -267,10 +263,22 @@ def _data(raw: _Raw) -> evidence.Data:
     )
 
 
+def _outcomes(ledger: Ledger) -> dict[str, int]:
+    """What the clients know, where no survivors were read."""
+    writers = ledger.writers
+    unknown = (Outcome.ATTEMPTED, Outcome.INDETERMINATE)
+    return {
+        "attempted": sum(writer.attempted for writer in writers),
+        "acknowledged": sum(writer.count(Outcome.ACKNOWLEDGED) for writer in writers),
+        "failed": sum(writer.count(Outcome.FAILED) for writer in writers),
+        "indeterminate": sum(writer.count(outcome) for writer in writers for outcome in unknown),
+    }
+
+
 def _service(raw: _Raw) -> evidence.Service:
     if raw.operations is None:
         return evidence.Service()
-    return evidence.Service(**recovering.service(raw.operations, raw.record.objectives).as_dict())
+    return evidence.Service(**recovering.service(raw.operations).as_dict())
 
 
 def _series(raw: _Raw) -> list[evidence.Series]:

@@ -7,6 +7,7 @@ same, with the plan taken from the definition's configuration, so both ways come
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import dataclasses
 import json
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ftchaos import conclusion, definitions, guard, platforms, recover
+from ftchaos import conclusion, definitions, guard, platforms, recover, survivors
 from ftchaos import run as runs
 from ftchaos.atomic import write
 from ftchaos.clock import Clock, now
@@ -189,10 +190,17 @@ def begin(experiment: Mapping[str, Any], configuration: Mapping[str, Any]) -> No
     progress.note(f"run {run_id}: {plan.loaded.definition.title}")
     plan.platform.begin(run_id, run.undo, progress.note)
     if plan.extension.workload:
-        run.traffic.begin(plan.platform.traffic(), plan.platform.client_argv, record.clock)
+        run.traffic.begin(
+            plan.platform.traffic(), plan.platform.client_argv, _first_writer(plan.platform), progress.writes
+        )
     plan.platform.prepare(progress.note)
     record.system = plan.platform.describe()
     run.save()
+
+
+def _first_writer(platform: platforms.Platform) -> int:
+    with contextlib.closing(platform.survivors()) as connection:
+        return survivors.next_writer(connection)
 
 
 def _record(plan: Plan, run_id: str) -> RunRecord:

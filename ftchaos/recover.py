@@ -96,7 +96,7 @@ def _recover(note: dict[str, Any], dry_run: bool, progress: Callable[[str], None
         if folder.is_dir():
             from ftchaos import conclusion
 
-            conclusion.interrupted(folder, note)
+            conclusion.interrupted(folder, "ftchaos was killed; `ftchaos recover` healed what it had harmed")
         forget(note["run_id"])
     return Recovered(
         note["run_id"], str(folder), [record.why for record in healing.healed],

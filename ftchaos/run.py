@@ -37,6 +37,8 @@ class Progress(Protocol):
 
     def count(self, done: int, total: int) -> None: ...
 
+    def writes(self, acknowledged: int, failed: int) -> None: ...
+
     def close(self) -> None: ...
 
 
@@ -56,6 +58,9 @@ class SilentProgress:
         """Nobody listens."""
 
     def count(self, done: int, total: int) -> None:
+        """Nobody listens."""
+
+    def writes(self, acknowledged: int, failed: int) -> None:
         """Nobody listens."""
 
     def close(self) -> None:
