@@ -176,9 +176,13 @@ def rehearsal() -> Evidence:
     evidence.title = "A backup of your own is restored into an isolated server and verified"
     evidence.verdict, evidence.exit_code = "inconclusive", 3
     evidence.reasons = ["The data loss is unknown."]
-    evidence.recovery.fault_at = evidence.recovery.proven_at = evidence.recovery.detected_at = None
+    evidence.recovery.proven_at = evidence.recovery.detected_at = evidence.recovery.restored_at = None
     evidence.recovery.fault = ""
     evidence.recovery.phases = evidence.recovery.phases[2:7]
+    evidence.recovery.fault_at = evidence.recovery.phases[0].began_at  # where the rehearsal's time begins
+    evidence.steps = [
+        step for step in evidence.steps if step.name not in {"destroy the database tier", "detect the disaster"}
+    ]
     evidence.recovery.recovery_time_s = 11.73
     evidence.data = Data(backup_age_s=30_121.0, source="none")
     evidence.series = []

@@ -52,6 +52,8 @@ def _recovery(evidence: Evidence) -> str:
         if not evidence.injects_fault:
             return f"the backup was restored and verified in {took} (RTO {rto})"
         return f"the service met its SLO again {took} later (RTO {rto})"
+    if not evidence.injects_fault:
+        return f"the backup was not seen restored and verified (RTO {rto})"
     if recovery.watched_s is not None:
         return f"the service did not meet its SLO again within {human_duration(recovery.watched_s)} (RTO {rto})"
     return f"the service was not seen to meet its SLO again (RTO {rto})"

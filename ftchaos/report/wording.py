@@ -112,24 +112,24 @@ def ledger_classes(evidence: Evidence) -> list[LedgerClass]:
 
 def recovery_points(evidence: Evidence) -> list[RecoveryPoint]:
     """Data loss as measured, and two cross-checks that never take its place."""
-    data = evidence.data
+    data, end = evidence.data, "the fault" if evidence.injects_fault else "the begin of the rehearsal"
     source = {
-        "ledger": "from the oldest lost acknowledged write to the fault",
-        "heartbeat": "from the newest heartbeat that survived to the fault",
-        "newest row": "from the newest row that survived to the fault",
+        "ledger": f"from the oldest lost acknowledged write to {end}",
+        "heartbeat": f"from the newest heartbeat that survived to {end}",
+        "newest row": f"from the newest row that survived to {end}",
         "backup age": "the age of the backup, which the policy accepts in its place",
     }
     return [
         RecoveryPoint("data loss", data.data_loss_s, source.get(data.source, "not measured"), judged=True),
-        RecoveryPoint("log gap", data.log_gap_s, "from the newest archived event to the fault", judged=False),
-        RecoveryPoint("backup age", data.backup_age_s, "from the restored backup to the fault", judged=False),
+        RecoveryPoint("log gap", data.log_gap_s, f"from the newest archived event to {end}", judged=False),
+        RecoveryPoint("backup age", data.backup_age_s, f"from the restored backup to {end}", judged=False),
     ]
 
 
 def milestones(evidence: Evidence) -> list[Milestone]:
-    """The instants of the outage in their order."""
+    """The instants of the outage in their order; none for a run that declares that it injects no fault."""
     recovery = evidence.recovery
-    if recovery.fault_at is None:
+    if recovery.fault_at is None or not evidence.injects_fault:
         return []
     origin = moment(recovery.fault_at)
     named = [

@@ -35,6 +35,13 @@ def test_a_rehearsal_speaks_of_no_fault() -> None:
     )
 
 
+def test_a_rehearsal_that_did_not_end_says_so() -> None:
+    run = samples.rehearsal()
+    run.recovery.recovery_time_s = None
+
+    assert sentence(run).startswith("The backup was not seen restored and verified (RTO 4 h)")
+
+
 def test_a_heartbeat_is_named_as_the_source() -> None:
     run = samples.rehearsal()
     run.data = Data(data_loss_s=2.5, source="heartbeat")
