@@ -24,7 +24,6 @@ from ftchaos.errors import Invalid
 
 FILE = "manifest.json"
 SCHEMA = "ftchaos.manifest/1"
-LOCK = ".chain.lock"
 
 
 @dataclass(frozen=True)
@@ -200,6 +199,10 @@ def _newest(reports: Path, *, but: str) -> dict[str, Any] | None:
 
 @contextmanager
 def _chain_locked(reports: Path) -> Iterator[None]:
-    with (reports / LOCK).open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    # The folder itself is locked: a lock file would be one more file among the evidence.
+    descriptor = os.open(reports, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
+    finally:
+        os.close(descriptor)
