@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from small_labs import bring_up_bare
+from small_labs import bring_up, bring_up_bare
 
 from ftchaos.platforms.lab.lab import Lab
 
@@ -33,3 +33,11 @@ def bare_lab(request: pytest.FixtureRequest, state: Path) -> Iterator[Lab]:
         lab = bring_up_bare(f"bare-{request.param}")
         yield lab
         lab.down()
+
+
+@pytest.fixture(scope="module", params=["mariadb", "mysql"])
+def full_lab(request: pytest.FixtureRequest, state: Path) -> Iterator[Lab]:
+    """A lab with everything in it, once with each flavour."""
+    lab = bring_up(f"full-{request.param}", request.param)
+    yield lab
+    lab.down()

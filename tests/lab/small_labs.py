@@ -1,7 +1,12 @@
-"""Labs and servers that are up in a moment, for tests of the lab itself."""
+"""Labs and servers that are up in a moment, for tests."""
 
 from __future__ import annotations
 
+import logging
+import time
+from collections.abc import Callable
+
+from ftchaos.mysql.seed import SMALLEST_BYTES
 from ftchaos.platforms.lab.lab import Lab
 from ftchaos.platforms.lab.service import ServiceSpec
 
@@ -9,6 +14,23 @@ from ftchaos.platforms.lab.service import ServiceSpec
 def bring_up_bare(name: str, *, ephemeral: bool = True) -> Lab:
     """A lab that is nothing but places and their network."""
     return Lab.up(name, flavour=None, size_bytes=0, ephemeral=ephemeral, progress=lambda _: None, bare=True)
+
+
+def bring_up(name: str, flavour: str | None = None, *, ephemeral: bool = True) -> Lab:
+    """A lab with everything in it and as few rows as there can be."""
+    return Lab.up(
+        name, flavour=flavour, size_bytes=SMALLEST_BYTES, ephemeral=ephemeral, progress=logging.getLogger("lab").info
+    )
+
+
+def wait_until(condition: Callable[[], object], timeout_s: float) -> bool:
+    """Whether a condition comes true within the time."""
+    deadline_at = time.monotonic() + timeout_s
+    while not condition():
+        if time.monotonic() > deadline_at:
+            return False
+        time.sleep(0.05)
+    return True
 
 
 def small_server(lab: Lab, place: str, *, port: int = 7000, restart: bool = False) -> ServiceSpec:

@@ -12,6 +12,8 @@ from ftchaos.platforms.lab.layout import MYSQL_PORT, ZONES, Layout
 from ftchaos.platforms.lab.service import ServiceSpec
 
 READY_TIMEOUT_S = 120.0
+# MySQL leaves its pid in a lock file, and in a zone that was begun anew somebody else has that pid.
+_WITHOUT_STALE_LOCK = ("sh", "-c", 'rm -f mysql.sock.lock; exec "$@"', "sh")
 
 
 def server(flavour: Flavour, layout: Layout, folder: Path, zone: str, server_id: int, name: str = "") -> Server:
@@ -35,7 +37,7 @@ def spec(server: Server, zone: str, options: Options | None = None) -> ServiceSp
     return ServiceSpec(
         server.name,
         zone,
-        tuple(argv),
+        (*_WITHOUT_STALE_LOCK, *argv),
         cwd=str(server.datadir),
         log=str(server.datadir.parent / "error.log"),
         port=server.port,

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,18 +81,13 @@ class Lab:
             recipe = {} if bare else recipes.provide(flavour, size_bytes, progress)
             if mode == "loopback":
                 progress(f"the lab runs on loopback addresses, because {reason}")
-            head = launch.launch(name, folder, lock, mode, reason, ephemeral=ephemeral, recipe=recipe)
-            _heads[folder] = head
+            _heads[folder] = launch.launch(name, folder, lock, mode, reason, ephemeral=ephemeral, recipe=recipe)
             try:
                 control.call(folder, "bring_up", {}, progress, _BRING_UP_TIMEOUT_S)
-            except BaseException as error:
-                head.kill()
-                _reap(folder)
-                if isinstance(error, ConnectionError):
-                    raise StepFailed(*_last_words(folder)) from None
-                raise
+            except ConnectionError:
+                raise StepFailed(*_last_words(folder)) from None
         except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
+            _abandon(folder)
             raise
         finally:
             os.close(lock)
@@ -221,6 +217,17 @@ def dead() -> list[str]:
     return found
 
 
+def _abandon(folder: Path) -> None:
+    """Tear down a lab of ours that did not come up, whatever became of it."""
+    if folder in _heads:
+        _ask_down(folder)
+        _heads[folder].kill()
+        _reap(folder)
+    with suppress(StepFailed, OSError):  # why it did not come up matters more
+        _clear(folder)
+        folder.rmdir()
+
+
 def _ask_down(folder: Path) -> None:
     """Ask a supervisor to end; kill one that does not listen."""
     try:
@@ -228,7 +235,8 @@ def _ask_down(folder: Path) -> None:
     except (ConnectionError, FileNotFoundError):
         return  # it died: that was the question
     except TimeoutError:
-        os.kill(json.loads((folder / "lab.json").read_text())["pid"], signal.SIGKILL)
+        with suppress(FileNotFoundError, ProcessLookupError):
+            os.kill(json.loads((folder / "lab.json").read_text())["pid"], signal.SIGKILL)
 
 
 def _lock_of_the_dead(folder: Path) -> int | None:

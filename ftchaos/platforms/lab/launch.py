@@ -40,7 +40,7 @@ def choose_mode() -> tuple[str, str]:
         reason = obstacle(forced)
         if reason:
             raise Invalid(f"a lab in mode {forced} cannot be had here: {reason}", "unset FTCHAOS_LAB_MODE")
-        return forced, "forced by FTCHAOS_LAB_MODE"
+        return forced, "FTCHAOS_LAB_MODE says so"
     reasons: list[str] = []
     for mode in ("root", "user"):
         reason = obstacle(mode)

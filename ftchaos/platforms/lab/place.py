@@ -26,10 +26,11 @@ class Place(Spawner):
         name: str,
         network: Network | Loopback,
         host_proc: int,
+        begun: Callable[[str, int], None],
         ended: Callable[[str, int, int], None],
         died: Callable[[str], None],
     ) -> None:
-        super().__init__(name, host_proc, ended, died)
+        super().__init__(name, host_proc, begun, ended, died)
         self._network = network
         self._isolated = isinstance(network, Network)
 

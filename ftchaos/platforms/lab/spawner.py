@@ -23,18 +23,25 @@ class Spawner:
     Args:
         name: what errors call it.
         host_proc: descriptor of the ``/proc`` of whoever began the lab.
+        begun: told name and host pid of each service that was spawned; always before it is said to have ended.
         ended: told name, host pid and exit status of each service that ended.
         died: told the name when the process itself has died, and with it all of its services.
     """
 
     def __init__(
-        self, name: str, host_proc: int, ended: Callable[[str, int, int], None], died: Callable[[str], None]
+        self,
+        name: str,
+        host_proc: int,
+        begun: Callable[[str, int], None],
+        ended: Callable[[str, int, int], None],
+        died: Callable[[str], None],
     ) -> None:
         self.name = name
         self.pids: list[int] = []
         self.gone = asyncio.Event()
         self.gone.set()
         self._host_proc = host_proc
+        self._begun = begun
         self._ended = ended
         self._died = died
         self._channel: socket.socket | None = None
@@ -61,11 +68,8 @@ class Spawner:
         asyncio.get_running_loop().add_reader(ours, self._hear, ours, process)
         self.pids = (await self._answer("hello", _HELLO_TIMEOUT_S))["pids"]
 
-    async def spawn(self, request: dict[str, Any], timeout_s: float) -> int:
+    async def spawn(self, request: dict[str, Any], timeout_s: float) -> None:
         """Spawn a service.
-
-        Returns:
-            Its process id as ftchaos sees it.
 
         Raises:
             StepFailed: it could not be spawned.
@@ -74,7 +78,6 @@ class Spawner:
         answer = await self._answer(request["name"], timeout_s)
         if answer["event"] == "failed":
             raise StepFailed(f"{request['name']} could not be spawned: {answer['reason']}")
-        return int(answer["pid"])
 
     def signal(self, name: str, number: int) -> None:
         """Send a signal to a service and all of its processes."""
@@ -112,6 +115,8 @@ class Spawner:
         if event["event"] == "ended":
             self._ended(event["name"], event["pid"], event["status"])
             return
+        if event["event"] == "begun":
+            self._begun(event["name"], event["pid"])
         answer = self._answers.get(event.get("name", "hello"))
         if answer is not None and not answer.done():
             answer.set_result(event)

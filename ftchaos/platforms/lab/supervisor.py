@@ -89,11 +89,9 @@ class Supervisor:
         self.up = False
         self.layout, self._claim = _claim(settings)
         self.network = Loopback(self.layout) if settings.mode == "loopback" else Network(self.layout)
-        self.places = {
-            name: Place(name, self.network, settings.host_proc, self._service_ended, self._place_died)
-            for name in PLACES
-        }
-        self.zygote = Spawner("the zygote", settings.host_proc, self._service_ended, self._zygote_died)
+        told = (self._service_begun, self._service_ended)
+        self.places = {name: Place(name, self.network, settings.host_proc, *told, self._place_died) for name in PLACES}
+        self.zygote = Spawner("the zygote", settings.host_proc, *told, self._zygote_died)
         self._zygote_begins = asyncio.Lock()
         self.services: dict[str, Service] = {}
         self._pids = pids_of_self(settings.host_proc)
@@ -279,7 +277,7 @@ class Supervisor:
         if service.spawner is self.zygote:
             await self._begin_zygote()
             request["place_pid"] = self.places[spec.place].pid
-        service.pid = await service.spawner.spawn(request, spec.ready_timeout_s)
+        await service.spawner.spawn(request, spec.ready_timeout_s)
         self.write()
 
     async def _ready(self, service: Service) -> None:
@@ -320,6 +318,9 @@ class Supervisor:
         async with self._zygote_begins:
             if not self.zygote.alive:
                 await self.zygote.begin_process([sys.executable, "-m", "ftchaos.platforms.lab.zygote"])
+
+    def _service_begun(self, name: str, pid: int) -> None:
+        self.services[name].pid = pid
 
     def _service_ended(self, name: str, pid: int, status: int) -> None:
         service = self.services.get(name)
