@@ -207,7 +207,9 @@ def _unknown_results(facts: Facts) -> tuple[str, ...]:
     ledger = facts.keeps_ledger is not False
     reasons = []
     if objectives.rto_met(facts.recovery_time_s) is None:
-        watched = f" within the {human_duration(facts.watched_s)} that it was watched" if facts.watched_s else ""
+        watched = ""
+        if facts.watched_s is not None and objectives.rto_met(facts.watched_s) is not None:
+            watched = f" within the {human_duration(facts.watched_s)} that it was watched"
         reasons.append(f"The service was not seen restored{watched}, so the recovery time is unknown.")
     if objectives.rpo_met(_loss_s(facts)) is None:
         reasons.append("The data loss is unknown.")

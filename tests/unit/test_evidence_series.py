@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ftchaos.evidence import buckets
@@ -38,6 +38,7 @@ def test_any_length_gives_a_bounded_number_of_buckets(length_s: float) -> None:
     assert 1 <= len(series.succeeded) <= 242
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.floats(-50, 50), st.floats(0, 3), st.booleans()), max_size=50),
     st.floats(-40, 0),

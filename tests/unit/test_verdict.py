@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ftchaos.objectives import Objectives
@@ -188,6 +188,7 @@ _seconds = st.none() | st.floats(allow_nan=True, allow_infinity=True)
 _counts = st.none() | st.integers(0, 2)
 
 
+@settings(max_examples=1000, deadline=None)
 @given(
     st.builds(
         Facts,
