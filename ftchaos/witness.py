@@ -1,0 +1,330 @@
+"""The witness: watches servers from where clients are, and says when it saw them go down and come back.
+
+``python -m ftchaos.witness CONFIG.json`` appends to a file of JSON lines, one for each change and a heartbeat each
+second::
+
+    {"at": 1234.5, "target": "mysql-a", "up": true, "saw": "answered"}
+    {"at": 1240.1, "target": "mysql-a", "up": false, "saw": "connection refused"}
+    {"at": 1241.0, "up": {"mysql-a": false, "mysql-b": true}}
+
+A run whose witness never saw the damage is inconclusive; :func:`proven_at` decides that from the lines alone.
+
+How it sees: a process that dies closes its connections, which an open connection learns at once; a new try then tells
+death (refused) from a server that merely dropped an idle client. A network that is cut says nothing, so each address is
+also asked every 20 ms on a port where nobody listens: the refusal shows that the machine is reachable, its absence
+that it is not. An address that never refused, behind a firewall, is not judged by that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ftchaos.errors import FtchaosError, Inconclusive, Invalid
+from ftchaos.process import die_with_parent
+
+PROBE_S = 0.02
+HEARTBEAT_S = 1.0
+ANSWER_S = 0.5
+ECHO_S = 0.04
+# A server drops clients that do not log in after 10 s (connect_timeout); fewer visits spam its log less.
+REFRESH_S = 5.0
+# In a row, before silence counts as damage: a machine that stood still for a moment makes one probe late, not three.
+SILENT_ECHOES = 3
+SILENT_ANSWERS = 2
+CLOSED_PORT = 1
+
+
+@dataclass(frozen=True)
+class Observation:
+    """A change that was seen, or with ``saw`` being *heartbeat*, that nothing changed.
+
+    Attributes:
+        at: when, on the run's monotonic clock.
+        target: name of what was watched.
+        up: whether it answered.
+        saw: what was seen, in words.
+    """
+
+    at: float
+    target: str
+    up: bool
+    saw: str
+
+
+def read(path: Path) -> list[Observation]:
+    """What a witness wrote; a line that was cut off by its death is left out, no file is no observation.
+
+    Raises:
+        Inconclusive: the file is something else.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except FileNotFoundError:
+        return []
+    except ValueError as error:
+        raise Inconclusive(f"{path} is no file of a witness: {error}", "take it from the run's folder") from error
+    found: list[Observation] = []
+    for number, line in enumerate(lines[:-1], 1):  # a whole line ends with a newline
+        try:
+            found.extend(_parse(json.loads(line)))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise Inconclusive(f"line {number} of {path} is no observation", "take it from the run's folder") from error
+    return found
+
+
+def _parse(line: Mapping[str, Any]) -> list[Observation]:
+    at = float(line["at"])
+    if "target" in line:
+        return [Observation(at, str(line["target"]), bool(line["up"]), str(line["saw"]))]
+    return [Observation(at, str(target), bool(up), "heartbeat") for target, up in line["up"].items()]
+
+
+def changes(observations: Iterable[Observation]) -> list[Observation]:
+    """The observations without heartbeats."""
+    return [one for one in observations if one.saw != "heartbeat"]
+
+
+def proven_at(observations: Sequence[Observation], targets: Sequence[str], fault_at: float) -> float | None:
+    """When the witness had seen every target of a fault go down, or None when it did not.
+
+    A target that was not seen up at the newest observation before the fault proves nothing by being
+    down after it. So a fault that did not bite, a target that was down before, and a witness that
+    was blind are all not proven.
+
+    Args:
+        observations: what the witness saw, in order.
+        targets: names of what the fault hits; without any nothing can be proven.
+        fault_at: when the injection began, on the same clock.
+
+    Source: proof of effect, after what chaos tools without it are faulted for.
+    """
+    down_at = [_down_at(observations, target, fault_at) for target in targets]
+    seen = [at for at in down_at if at is not None]
+    return max(seen) if seen and len(seen) == len(down_at) else None
+
+
+def _down_at(observations: Sequence[Observation], target: str, fault_at: float) -> float | None:
+    mine = [one for one in observations if one.target == target]
+    before = [one.up for one in mine if one.at < fault_at]
+    if not before or not before[-1]:
+        return None
+    return next((one.at for one in mine if one.at >= fault_at and not one.up), None)
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is watched.
+
+    Attributes:
+        name: as faults name it.
+        host, port: its own address, never that of a balancer.
+        kind: ``greeting`` for a server that speaks first (MySQL), ``tcp`` for one that waits, ``http`` for an
+            address that must answer GET ``path`` with less than 500.
+    """
+
+    name: str
+    host: str
+    port: int
+    kind: str = "tcp"
+    path: str = "/"
+
+
+class Watch:
+    """One target and what is known of it."""
+
+    def __init__(self, target: Target, log: Log) -> None:
+        self.target, self.up = target, False
+        self._log = log
+        self._told = False
+        self._unanswered = 0
+        self._echoed = False
+        self._unechoed = 0
+        self._connection: asyncio.StreamWriter | None = None
+
+    async def run(self) -> None:
+        """Watch until cancelled."""
+        if self.target.kind == "http":
+            await self._run_http()
+        else:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._run_connection())
+                tasks.create_task(self._run_echo())
+
+    def tell(self, up: bool, saw: str) -> None:
+        """Write down a change, and the first thing that was seen at all."""
+        if up != self.up or not self._told:
+            self.up, self._told = up, True
+            self._log.write({"at": time.monotonic(), "target": self.target.name, "up": up, "saw": saw})
+
+    def _tell_error(self, error: Exception) -> None:
+        self._unanswered = self._unanswered + 1 if isinstance(error, TimeoutError) else SILENT_ANSWERS
+        if self._unanswered >= SILENT_ANSWERS or not self.up:
+            self.tell(False, _words(error))
+
+    def _silent(self) -> bool:
+        return self._echoed and self._unechoed >= SILENT_ECHOES
+
+    async def _run_connection(self) -> None:
+        while True:
+            while self._silent():  # a try now would hang on beyond the network's return
+                await asyncio.sleep(PROBE_S / 2)
+            began_at = time.monotonic()
+            try:
+                async with asyncio.timeout(ANSWER_S):
+                    reader, self._connection = await asyncio.open_connection(self.target.host, self.target.port)
+                    if self.target.kind == "greeting" and not await reader.read(4096):
+                        raise ConnectionResetError("closed without a greeting")
+                self._unanswered = 0
+                self.tell(True, "answered")
+                await self._until_closed(reader)
+            except (OSError, TimeoutError) as error:
+                self._tell_error(error)
+            if self._connection:
+                self._connection.transport.abort()
+            await _rest(began_at)
+
+    async def _until_closed(self, reader: asyncio.StreamReader) -> None:
+        """Wait for the end of the connection, or until it is so old that the server may drop it."""
+        with contextlib.suppress(OSError, TimeoutError):
+            async with asyncio.timeout(REFRESH_S):
+                while await reader.read(4096):
+                    pass
+
+    async def _run_echo(self) -> None:
+        """Ask the address on a port where nobody listens."""
+        while True:
+            began_at = time.monotonic()
+            if await _echoes(self.target.host):
+                self._echoed, self._unechoed = True, 0
+            else:
+                self._unechoed += 1
+            if self._silent() and self.up:
+                self.tell(False, "address unreachable")
+                if self._connection:  # so that its return is looked for at once
+                    self._connection.transport.abort()
+            await _rest(began_at)
+
+    async def _run_http(self) -> None:
+        while True:
+            began_at = time.monotonic()
+            try:
+                async with asyncio.timeout(ANSWER_S):
+                    status = await _get(self.target)
+                self._unanswered = 0
+                self.tell(status < 500, f"HTTP {status}")
+            except (OSError, TimeoutError, ValueError) as error:
+                self._tell_error(error)
+            await _rest(began_at)
+
+
+async def _rest(began_at: float) -> None:
+    await asyncio.sleep(max(0.0, began_at + PROBE_S - time.monotonic()))
+
+
+async def _echoes(host: str) -> bool:
+    """Whether the machine at an address says anything, if only that nobody listens."""
+    with socket.socket() as probe:
+        probe.setblocking(False)
+        try:
+            async with asyncio.timeout(ECHO_S):
+                await asyncio.get_running_loop().sock_connect(probe, (host, CLOSED_PORT))
+        except ConnectionRefusedError:
+            return True
+        except (OSError, TimeoutError):
+            return False
+        return True
+
+
+async def _get(target: Target) -> int:
+    reader, writer = await asyncio.open_connection(target.host, target.port)
+    try:
+        request = f"GET {target.path} HTTP/1.0\r\nHost: {target.host}\r\nUser-Agent: ftchaos-witness\r\n\r\n"
+        writer.write(request.encode())
+        words = (await reader.readline()).split()
+        if len(words) < 2 or not words[0].startswith(b"HTTP/"):
+            raise ConnectionResetError("closed without an answer")
+        return int(words[1])
+    finally:
+        writer.transport.abort()
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return "no answer"
+    return (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
+
+
+class Log:
+    """The file of observations; each line is handed to the kernel whole, so kill -9 loses none."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+
+    def write(self, line: Mapping[str, Any]) -> None:
+        os.write(self._file, (json.dumps(line) + "\n").encode())
+
+
+async def watch(targets: Sequence[Target], log: Log) -> None:
+    """Watch all targets until SIGTERM or SIGINT."""
+    watches = [Watch(target, log) for target in targets]
+    loop = asyncio.get_running_loop()
+    everything = asyncio.gather(_heartbeats(watches, log), *(one.run() for one in watches))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, everything.cancel)
+    with contextlib.suppress(asyncio.CancelledError):
+        await everything
+
+
+async def _heartbeats(watches: Sequence[Watch], log: Log) -> None:
+    while True:
+        await asyncio.sleep(HEARTBEAT_S)
+        log.write({"at": time.monotonic(), "up": {one.target.name: one.up for one in watches}})
+
+
+def load(path: Path) -> tuple[Path, list[Target], int | None]:
+    """The file to write, the targets and the parent that a configuration names.
+
+    ``{"file": "observations/witness.jsonl", "targets": [{"name": "mysql-a", "host": "10.77.0.11", "port": 3306,
+    "kind": "greeting"}]}``
+
+    Raises:
+        Invalid: it cannot be read or lacks something.
+    """
+    try:
+        data = json.loads(path.read_bytes())
+        targets = [Target(**one) for one in data["targets"]]
+        if strange := [one.kind for one in targets if one.kind not in ("greeting", "tcp", "http")]:
+            raise ValueError(f"there is no kind {strange[0]!r}")
+        return Path(data["file"]), targets, data.get("parent_pid")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise Invalid(
+            f"the witness's configuration {path} cannot be used: {error}", "see ftchaos.witness.load"
+        ) from error
+
+
+def main(argv: Sequence[str]) -> int:
+    die_with_parent()
+    try:
+        file, targets, parent_pid = load(Path(argv[0]))
+        die_with_parent(parent_pid)
+        asyncio.run(watch(targets, Log(file)))
+    except (FtchaosError, OSError) as error:
+        sys.stderr.write(f"witness: {error}\n")
+        return error.exit_code if isinstance(error, FtchaosError) else 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
