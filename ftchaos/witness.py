@@ -136,7 +136,7 @@ class Target:
     name: str
     host: str
     port: int
-    kind: str = "tcp"
+    kind: str = "greeting"
     path: str = "/"
 
 
@@ -296,21 +296,21 @@ async def _heartbeats(watches: Sequence[Watch], log: Log) -> None:
 def load(path: Path) -> tuple[Path, list[Target], int | None]:
     """The file to write, the targets and the parent that a configuration names.
 
-    ``{"file": "observations/witness.jsonl", "targets": [{"name": "mysql-a", "host": "10.77.0.11", "port": 3306,
-    "kind": "greeting"}]}``
+    ``{"observations": "witness.jsonl", "targets": {"mysql-a": {"host": "10.77.0.11", "port": 3306}}}``, with
+    ``kind`` and ``path`` of a target where it is no MySQL, and ``parent_pid`` to begin only as a child of that process.
 
     Raises:
         Invalid: it cannot be read or lacks something.
     """
     try:
         data = json.loads(path.read_bytes())
-        targets = [Target(**one) for one in data["targets"]]
+        targets = [Target(name, **one) for name, one in data["targets"].items()]
         if strange := [one.kind for one in targets if one.kind not in ("greeting", "tcp", "http")]:
             raise ValueError(f"there is no kind {strange[0]!r}")
-        return Path(data["file"]), targets, data.get("parent_pid")
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        return Path(data["observations"]), targets, data.get("parent_pid")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise Invalid(
-            f"the witness's configuration {path} cannot be used: {error}", "see ftchaos.witness.load"
+            f"the witness's configuration {path} cannot be used: {error!r}", "see ftchaos.witness.load"
         ) from error
 
 

@@ -99,8 +99,9 @@ def test_file_of_something_else_is_an_error(tmp_path: Path, content: bytes) -> N
     [
         "nonsense",
         "{}",
-        '{"file": "x", "targets": [{"name": "a"}]}',
-        '{"file": "x", "targets": [{"name": "a", "host": "h", "port": 1, "kind": "carrier pigeon"}]}',
+        '{"observations": "x", "targets": ["a"]}',
+        '{"observations": "x", "targets": {"a": {"host": "h"}}}',
+        '{"observations": "x", "targets": {"a": {"host": "h", "port": 1, "kind": "carrier pigeon"}}}',
     ],
 )
 def test_configuration_that_cannot_be_used_is_an_error(tmp_path: Path, config: str) -> None:
