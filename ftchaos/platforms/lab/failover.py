@@ -11,30 +11,26 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
-
-import pymysql
 
 from ftchaos.clock import now
 from ftchaos.errors import FtchaosError, Invalid, StepFailed
 from ftchaos.mysql import flavour as flavours
 from ftchaos.mysql import replication
 from ftchaos.mysql.flavour import Flavour
-from ftchaos.mysql.session import Session, Unreachable, execute, reach, value
+from ftchaos.mysql.session import Session, execute, reach, value
 from ftchaos.platforms.lab.decisions import Facts, Folder, Place
 from ftchaos.platforms.lab.layout import EDGE
 from ftchaos.platforms.lab.service import ServiceSpec
+from ftchaos.platforms.lab.tending import LOST, Tender
 
 ACCOUNT = "failover"
 PROMOTION_TIMEOUT_S = 30.0
-ANSWER_TIMEOUT_S = 3.0
-FENCE_TIMEOUT_S = 10.0
-LOST = (Unreachable, pymysql.err.MySQLError, OSError)
 
 
 @dataclass(frozen=True)
@@ -112,7 +108,6 @@ class Manager:
         self.disaster = False
         self.probe_session: Session | None = None
         self.deciding = threading.Lock()  # held while roles change, so that tending never acts on an old role
-        self.diverged: set[str] = set()
         self.pointed = False
         self._recall()
 
@@ -121,8 +116,8 @@ class Manager:
         decided = self.folder.primary()
         if decided and decided["facts"] == self.facts.fingerprint and decided["primary"] in self.facts.servers:
             self.primary = decided["primary"]
-        self.tell("begun", primary=self.primary)
         self._decide(self.primary)
+        self.tell("begun", primary=self.primary)
 
     # Telling ----------------------------------------------------------------------------------------------------
 
@@ -137,9 +132,10 @@ class Manager:
         decision = {"primary": primary, "address": place.address, "port": place.port, "at": now()}
         self.folder.decide({**decision, "facts": self.facts.fingerprint})
         self.pointed = False
-        self._point()
+        self.point()
 
-    def _point(self) -> None:
+    def point(self) -> None:
+        """Lead the writer address to the primary; called again until that has worked."""
         try:
             self.point_writer(self.facts.servers[self.primary])
         except (FtchaosError, OSError) as error:
@@ -150,7 +146,12 @@ class Manager:
 
     # Reaching ---------------------------------------------------------------------------------------------------
 
-    def _reach(self, name: str, answer_timeout_s: float) -> Session:
+    def reach(self, name: str, answer_timeout_s: float) -> Session:
+        """An administrator's connection to a server, through the network.
+
+        Raises:
+            Unreachable: it does not answer.
+        """
         place = self.facts.servers[name]
         return reach(
             place.address,
@@ -165,8 +166,7 @@ class Manager:
 
     def watch(self) -> None:
         """Probe the primary for ever, and replace it when it does not answer."""
-        tending = threading.Thread(target=self._tend_for_ever, daemon=True)
-        tending.start()
+        threading.Thread(target=Tender(self).tend, daemon=True).start()
         paused = False
         while True:
             begun_at = now()
@@ -193,7 +193,6 @@ class Manager:
             self.told = told
             self.facts = facts
             self.strikes, self.disaster = 0, False
-            self.diverged.clear()
             self._forget_probe()
             self.tell("told", primary=facts.primary, servers=sorted(facts.servers))
             self._decide(facts.primary)
@@ -220,7 +219,7 @@ class Manager:
         """What is wrong with the primary; empty when it answers and takes writes."""
         try:
             if self.probe_session is None:
-                self.probe_session = self._reach(self.primary, self.config.probe_timeout_s)
+                self.probe_session = self.reach(self.primary, self.config.probe_timeout_s)
             if value(self.probe_session, "SELECT @@GLOBAL.read_only"):
                 return "it is read-only"  # it crashed and came back
         except LOST as error:
@@ -269,7 +268,7 @@ class Manager:
 
         def ask(name: str) -> Candidate | None:
             try:
-                session = self._reach(name, PROMOTION_TIMEOUT_S)
+                session = self.reach(name, PROMOTION_TIMEOUT_S)
                 open_sessions.callback(session.close)
                 if self.flavour.replica_status(session) is not None:
                     execute(session, [self.flavour.stop_receiving()])
@@ -288,67 +287,6 @@ class Manager:
             self.tell("not repointed", server=candidate.name, error=str(error))
             return
         self.tell("repointed", server=candidate.name)
-
-    # Tending ----------------------------------------------------------------------------------------------------
-
-    def _tend_for_ever(self) -> None:
-        while True:
-            time.sleep(self.config.tend_interval_s)
-            if self.folder.paused() or self.strikes or self.disaster:
-                continue
-            if not self.pointed:
-                with self.deciding:
-                    self._point()
-            for name in sorted(self.facts.servers):
-                with suppress(*LOST, StepFailed, KeyError):  # the next round tries again
-                    self._tend(name)
-
-    def _tend(self, name: str) -> None:
-        """Fence a former primary, and let whoever follows nobody, or the wrong one, follow the primary."""
-        primary = self.primary
-        if name == primary or name in self.diverged:
-            return
-        place = self.facts.servers[primary]
-        with closing(self._reach(name, ANSWER_TIMEOUT_S)) as session:
-            if not value(session, "SELECT @@GLOBAL.read_only"):
-                self._fence(name, session)
-            status = self.flavour.replica_status(session)
-            if status and (status.source, status.port) == (place.address, place.port) and not status.error_code:
-                return
-            try:
-                with self._leading(primary) as upstream:
-                    replication.ensure_can_follow(self.flavour, session, upstream, name)
-                    replication.follow(self.flavour, session, place.address, place.port, self.password)
-                replication.wait_attached(self.flavour, session, ANSWER_TIMEOUT_S, name)
-            except replication.Diverged as error:
-                self.diverged.add(name)
-                self.tell("diverged", server=name, error=error.fact)
-                return
-            if self.config.semi_sync:
-                with self._leading(primary) as upstream:
-                    execute(upstream, self.flavour.semi_sync_source(True))
-            self.tell("rejoined", server=name)
-
-    @contextmanager
-    def _leading(self, primary: str) -> Iterator[Session]:
-        """A session to the primary, who stays that while the block runs.
-
-        Raises:
-            Unreachable: it is no longer the primary, or it is in trouble.
-        """
-        with self.deciding:
-            if self.primary != primary or self.strikes:
-                raise Unreachable(f"{primary} is not the primary any more")
-            with closing(self._reach(primary, ANSWER_TIMEOUT_S)) as session:
-                yield session
-
-    def _fence(self, name: str, session: Session) -> None:
-        with self.deciding:
-            if name == self.primary:
-                return
-            with closing(self._reach(name, FENCE_TIMEOUT_S)) as second:
-                replication.fence(self.flavour, session, second)
-        self.tell("fenced", server=name)
 
 
 def main(path: str) -> None:
