@@ -236,6 +236,46 @@ def _loss(classes: Classes, lost: tuple[LostInterval, ...], read_at: float, faul
     return Loss(classes, lost, point, None if fault_at is None else max(0.0, fault_at - point))
 
 
+def holes(ledger: Ledger, survivors: Sequence[Survivors], audit: Audit, until_at: float) -> int:
+    """How many lost writes are missing from the middle of what survived, where only its end may be.
+
+    Whatever is restored to one point in time is a whole beginning of history: when a write survives, so
+    does every write that was acknowledged before it was sent. And nothing that was acknowledged after
+    the last server had died may be lost at all.
+
+    Args:
+        ledger, survivors, audit: of one run.
+        until_at: when the last of the lost servers was seen dead; until then a write may be acknowledged in vain.
+
+    Source: real-time order, as in linearizability (Herlihy and Wing, 1990).
+    """
+    horizon_at = max(
+        (
+            sent_at
+            for one in survivors
+            for writer in ledger.of(one.kind)
+            if (sent_at := _newest_surviving(writer, one.writers.get(writer.writer, Surviving()), until_at)) is not None
+        ),
+        default=0.0,
+    )
+    writers = {(writer.kind, writer.writer): writer for writer in ledger.writers}
+    return sum(
+        not horizon_at <= writers[lost.kind, lost.writer].known_at(seq) <= until_at
+        for lost in audit.lost_intervals
+        if lost.began_at < horizon_at or lost.ended_at > until_at
+        for seq in range(lost.first, lost.last + 1)
+    )
+
+
+def _newest_surviving(writer: WriterLedger, surviving: Surviving, until_at: float) -> float | None:
+    """When the newest write that survives and was acknowledged by then was sent; None without any."""
+    for first, last in reversed(surviving.present):
+        for seq in range(min(last, writer.attempted), first - 1, -1):
+            if writer.outcome(seq) == Outcome.ACKNOWLEDGED and writer.known_at(seq) <= until_at:
+                return writer.sent_at(seq)
+    return None
+
+
 Classify = Callable[[Ledger, Sequence[Survivors], float | None], Audit]
 
 

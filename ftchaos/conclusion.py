@@ -10,7 +10,7 @@ import os
 import platform as machine
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ftchaos import __version__, audit, evidence, manifest, report, undo, verdict
 from ftchaos import recovery as recovering
@@ -32,6 +32,7 @@ class _Raw:
     record: RunRecord
     undo: list[undo.Record]
     ledger: Ledger | None
+    survivors: list[audit.Survivors] | None
     audit: audit.Audit | None
     self_test: str | None
     observations: list[witnessing.Observation]
@@ -127,6 +128,7 @@ def _read(folder: Path) -> _Raw:
         record,
         undo.UndoLog(folder / undo.FILE).records(),
         ledger,
+        survivors,
         audited,
         flaw,
         observations,
@@ -146,7 +148,6 @@ def _restored_at(raw: _Raw) -> float | None:
 def _facts(raw: _Raw) -> verdict.Facts:
     record = raw.record
     restored_at = _restored_at(raw)
-    checks = _checks(raw)
     verified = {"verify_restored", "verify_replayed"} <= record.facts.keys()
     classes = raw.audit.total if raw.audit else None
     ledger = record.keeps_ledger
@@ -155,7 +156,7 @@ def _facts(raw: _Raw) -> verdict.Facts:
         injects_fault=record.injects_fault,
         keeps_ledger=ledger,
         accepts_backup_age=record.accepts_backup_age,
-        heals_failed=tuple(f"{one.why}: {one.error}" for one in raw.undo if one.error),
+        heals_failed=_heals_failed(raw),
         refusals=(record.problem,) if record.refused else (),
         interruptions=(record.interrupted,) if record.interrupted else (),
         unmet_before=tuple(record.unmet["before"]) if "before" in record.unmet else None,
@@ -171,8 +172,29 @@ def _facts(raw: _Raw) -> verdict.Facts:
         duplicate=classes.duplicate if classes else None,
         unexpected=classes.unexpected if classes else None,
         deviations=tuple(record.unmet["after"]) if "after" in record.unmet else None,
-        damage=tuple(f"{one.name}: {one.actual}" for one in checks if one.passed is False) if verified else None,
+        damage=_damage(raw) if verified else None,
     )
+
+
+def _damage(raw: _Raw) -> tuple[str, ...]:
+    """What is wrong with the restored data itself, however little time it reaches back.
+
+    A restore to a point in time keeps a whole beginning of history. So an acknowledged write that is lost although
+    a write begun after its acknowledgement survives, or that was acknowledged only after the recovery, is no matter
+    of the recovery point: something is broken.
+    """
+    broken = [f"{one.name}: {one.actual}" for one in _checks(raw) if one.passed is False]
+    if raw.audit is not None and raw.ledger is not None and raw.survivors is not None and raw.proven_at is not None:
+        holes = audit.holes(raw.ledger, raw.survivors, raw.audit, raw.proven_at)
+        if holes:
+            broken.append(f"{holes:,} of the lost writes are missing from the middle of what survived")
+    return tuple(broken)
+
+
+def _heals_failed(raw: _Raw) -> tuple[str, ...] | None:
+    """The heals that failed; None while a harm is neither healed nor known to resist."""
+    failed = tuple(f"{one.why}: {one.error}" for one in raw.undo if one.error)
+    return failed if failed or all(one.healed for one in raw.undo) else None
 
 
 def _steps_failed(raw: _Raw) -> tuple[str, ...]:
@@ -304,12 +326,18 @@ def _steps(raw: _Raw) -> list[evidence.Step]:
     return [*(_step(raw, step) for step in record.steps), *missing]
 
 
+_STATUS: dict[str, Literal["succeeded", "failed", "aborted"]] = {
+    "succeeded": "succeeded",
+    "failed": "failed",
+    "running": "aborted",
+}
+
+
 def _step(raw: _Raw, step: Step) -> evidence.Step:
-    status = {"succeeded": "succeeded", "running": "aborted"}.get(step.status, "failed")
     return evidence.Step(
         name=step.name,
         part=step.part,
-        status=status,
+        status=_STATUS[step.status],
         began_at=raw.iso(step.began_at),
         duration_s=step.duration_s,
         output="" if step.output is None else str(step.output),
@@ -329,9 +357,11 @@ def _replay(raw: _Raw) -> evidence.Replay | None:
 
 def _checks(raw: _Raw) -> list[evidence.Check]:
     return [
-        evidence.Check(stage=stage, **check)
-        for step, stage in (("verify_restored", "before the replay"), ("verify_replayed", "after the replay"))
-        for check in raw.fact(step).get("checks", ())
+        *(
+            evidence.Check(stage="before the replay", **check)
+            for check in raw.fact("verify_restored").get("checks", ())
+        ),
+        *(evidence.Check(stage="after the replay", **check) for check in raw.fact("verify_replayed").get("checks", ())),
     ]
 
 

@@ -37,7 +37,7 @@ def before_experiment_control(
 
 
 def before_hypothesis_control(context: Mapping[str, Any], **_: Any) -> None:
-    engine.part_begins("hypothesis")
+    engine.part_begins("hypothesis before")
 
 
 def after_hypothesis_control(context: Mapping[str, Any], state: Mapping[str, Any] | None = None, **_: Any) -> None:

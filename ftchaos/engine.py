@@ -26,7 +26,8 @@ from ftchaos.errors import FtchaosError, Refused
 from ftchaos.evidence import Evidence
 from ftchaos.objectives import Objectives
 from ftchaos.options import Options
-from ftchaos.record import RunRecord, Step
+from ftchaos.platforms.base import Platform
+from ftchaos.record import Part, RunRecord, Step
 from ftchaos.run import Progress, Run
 from ftchaos.traffic import TrafficProcesses
 from ftchaos.undo import FILE as UNDO_FILE
@@ -43,7 +44,7 @@ class Plan:
 
     loaded: definitions.Loaded
     options: Options
-    platform: platforms.Platform
+    platform: Platform
     objectives: Objectives
     protected: bool
 
@@ -71,7 +72,7 @@ class _Session:
     plan: Plan | None = None
     progress: Progress | None = None
     lock: guard.EnvironmentLock | None = None
-    part: str = ""
+    part: Part | None = None
     problem: Exception | None = None
     result: Result | None = None
 
@@ -198,7 +199,7 @@ def begin(experiment: Mapping[str, Any], configuration: Mapping[str, Any]) -> No
     run.save()
 
 
-def _first_writer(platform: platforms.Platform) -> int:
+def _first_writer(platform: Platform) -> int:
     with contextlib.closing(platform.survivors()) as connection:
         return survivors.next_writer(connection)
 
@@ -232,16 +233,16 @@ def _record(plan: Plan, run_id: str) -> RunRecord:
     )
 
 
-def part_begins(part: str) -> None:
-    """Note which part of the definition the activities that follow belong to."""
-    if part == "hypothesis":
-        part = "hypothesis after" if _session.part else "hypothesis before"
+def part_begins(part: Part) -> None:
+    """Note which part of the definition the activities that follow belong to; a second hypothesis is the one after."""
+    if part == "hypothesis before" and _session.part is not None:
+        part = "hypothesis after"
     _session.part = part
 
 
 def hypothesis_ended(state: Mapping[str, Any]) -> None:
     """Keep whether the steady state was met, and which probe said otherwise."""
-    if (active := runs.active()) is None:
+    if (active := runs.active()) is None or _session.part is None:
         return
     unmet = [] if state.get("steady_state_met") else [probe["activity"]["name"] for probe in state["probes"][-1:]]
     active.record.unmet[_session.part.removeprefix("hypothesis ")] = unmet
@@ -250,7 +251,7 @@ def hypothesis_ended(state: Mapping[str, Any]) -> None:
 
 def step_begins(activity: Mapping[str, Any]) -> None:
     """Take the time of an activity."""
-    if (active := runs.active()) is not None:
+    if (active := runs.active()) is not None and _session.part is not None:
         active.record.steps.append(Step(_session.part, str(activity["name"]), now()))
         active.progress.step(str(activity["name"]))
 
@@ -262,7 +263,7 @@ def step_ended(outcome: Mapping[str, Any]) -> None:
         return
     step = active.record.steps[-1]
     step.duration_s = now() - step.began_at
-    step.status = str(outcome.get("status", "failed"))
+    step.status = "succeeded" if outcome.get("status") == "succeeded" else "failed"
     step.output = outcome.get("output")
     step.error = _sentence(outcome.get("exception"))
     if step.error:

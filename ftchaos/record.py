@@ -13,7 +13,7 @@ import dataclasses
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ftchaos.atomic import write
 from ftchaos.clock import Clock
@@ -21,6 +21,10 @@ from ftchaos.errors import Invalid
 from ftchaos.objectives import Objectives
 
 FILE = "run.json"
+
+
+Kind = Literal["drill", "experiment"]
+Part = Literal["hypothesis before", "method", "hypothesis after", "rollback"]
 
 
 @dataclass
@@ -32,10 +36,10 @@ class Step:
         status: ``running``, ``succeeded`` or ``failed``.
     """
 
-    part: str
+    part: Part
     name: str
     began_at: float
-    status: str = "running"
+    status: Literal["running", "succeeded", "failed"] = "running"
     duration_s: float | None = None
     output: Any = None
     error: str = ""
@@ -69,7 +73,7 @@ class RunRecord:
     """
 
     id: str
-    kind: str
+    kind: Kind
     name: str
     environment: str
     platform: str

@@ -50,8 +50,7 @@ def announce(run: Run) -> None:
     Raises:
         Invalid: the state folder cannot be written.
     """
-    note = {"run_id": run.id, "folder": str(run.folder), "lock": run.options.lock_name, "kind": run.kind,
-            "name": run.name, "environment": run.options.environment}  # fmt: skip
+    note = {"run_id": run.id, "folder": str(run.folder), "lock": run.options.lock_name, "environment": run.options.environment}  # fmt: skip
     try:
         _note(run.id).parent.mkdir(parents=True, exist_ok=True)
         write(_note(run.id), json.dumps(note))

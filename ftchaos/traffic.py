@@ -92,7 +92,7 @@ class TrafficProcesses:
 
     def _spawn(self, name: str, client_argv: ClientArgv, config: dict[str, Any]) -> None:
         path = self.folder / "observations" / f"{name}.json"
-        path.write_text(json.dumps(config, indent=1) + "\n")
+        path.write_text(json.dumps({**config, "parent_pid": os.getpid()}, indent=1) + "\n")
         with (self.folder / "observations" / f"{name}.log").open("ab") as log:
             self._processes[name] = subprocess.Popen(
                 client_argv([sys.executable, "-m", f"ftchaos.{name}", str(path)]),

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ftchaos.audit import Audit, Classes, Surviving, Survivors, classify, self_test
+from ftchaos.audit import holes as holes_in
 from ftchaos.errors import Inconclusive
 from ftchaos.ledger import TICK_S, Ledger, Outcome, WriterLedger
 
@@ -206,3 +207,21 @@ def has_a_late_recovery_point(ledger: Ledger, survivors: Sequence[Survivors], fa
 )
 def test_self_test_finds_an_audit_that_is_blind(wrong: object) -> None:
     assert self_test(*WHOLE, wrong)  # type: ignore[arg-type]
+
+
+def test_a_write_lost_from_the_middle_is_a_hole_and_one_from_the_end_is_not() -> None:
+    writer = WriterLedger(
+        "mysql", 1, 0.0, bytes([Outcome.ACKNOWLEDGED] * 5), [n for seq in range(5) for n in (20_000 * (seq + 1), 10)]
+    )
+    ledger = Ledger((writer,))
+
+    def count(*present: tuple[int, int], until_at: float = 10.0) -> int:
+        survivors = [Survivors("mysql", 20.0, {1: Surviving(present=present)})]
+        return holes_in(ledger, survivors, classify(ledger, survivors, 5.5), until_at)
+
+    assert count((1, 5)) == 0
+    assert count((1, 3)) == 0
+    assert count((1, 2), (4, 5)) == 1
+    assert count((2, 3)) == 1
+    assert count() == 0
+    assert count((1, 4), until_at=4.5) == 1, "acknowledged after the last server had died"

@@ -113,9 +113,9 @@ class Tier:
             zone = self.zone(server)
             if not _follows(server, primary):
                 self.lab.call("forget_service", name=server.name)
-                position = replication.rebuild(primary, server.datadir)
+                replication.rebuild(primary, server.datadir)
                 self.begin(server, zone)
-                replication.attach(server, primary, password, position=position)
+                replication.attach(server, primary, password)
         # Told last: until then a repeated heal grows, after it there is nothing left to put back.
         self._discard(run_id)
         self._tell(primary)
