@@ -15,7 +15,17 @@ import ordinary
 import pytest
 from residue import gone_within, processes, surroundings
 
-_SCRIPT = """
+_FULL = """
+import json, os, sys
+from small_labs import bring_up
+
+lab = bring_up("mine", "mariadb")
+dead = [name for name, service in lab.status()["services"].items() if not service["alive"]]
+print(json.dumps({"uid": os.geteuid(), "mode": lab.mode, "dead": dead, "services": len(lab.status()["services"])}))
+sys.stdout.flush()
+sys.stdin.read()
+"""
+_BARE = """
 import json, os, subprocess, sys
 from pathlib import Path
 from ftchaos.platforms.lab.layout import ZONES
@@ -39,10 +49,7 @@ lab.call("begin_zone", zone="zone-b")
 said["healed"] = reached()
 said["folder"] = str(lab.folder)
 print(json.dumps(said), flush=True)
-if sys.argv[1] == "down":
-    lab.down()
-else:
-    sys.stdin.read()
+lab.down()
 """
 
 
@@ -54,7 +61,7 @@ def scratch() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
-def begin(scratch: Path, end: str) -> subprocess.Popen[str]:
+def begin(scratch: Path, script: str) -> subprocess.Popen[str]:
     environment = {
         **{name: value for name, value in os.environ.items() if name != "FTCHAOS_LAB_MODE"},
         "PATH": "/usr/local/bin:/usr/bin:/bin:/usr/local/games:/usr/games",
@@ -64,7 +71,7 @@ def begin(scratch: Path, end: str) -> subprocess.Popen[str]:
         "HOME": str(scratch),
     }
     return subprocess.Popen(
-        ordinary.argv([sys.executable, "-c", _SCRIPT, end], scratch),
+        ordinary.argv([sys.executable, "-c", script], scratch),
         env=environment,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -75,7 +82,7 @@ def begin(scratch: Path, end: str) -> subprocess.Popen[str]:
 
 
 def test_an_ordinary_user_has_a_lab_with_every_fault(scratch: Path) -> None:
-    user = begin(scratch, "down")
+    user = begin(scratch, _BARE)
 
     output, problems = user.communicate(timeout=60)
 
@@ -90,15 +97,20 @@ def test_an_ordinary_user_has_a_lab_with_every_fault(scratch: Path) -> None:
     assert not Path(said["folder"]).exists()
 
 
-def test_kill_9_of_an_ordinary_users_starter_leaves_nothing(scratch: Path) -> None:
+def test_kill_9_of_an_ordinary_users_full_lab_leaves_nothing(scratch: Path) -> None:
     before = surroundings()
-    user = begin(scratch, "wait")
+    user = begin(scratch, _FULL)
     assert user.stdout is not None
-    assert json.loads(user.stdout.readline())["mode"] == "user"
-    assert len(processes(scratch)) > 10
+    line = user.stdout.readline()
+    assert line, user.communicate()[1]
+    said = json.loads(line)
+    assert said["uid"] != 0
+    assert said["mode"] == "user"
+    assert said["dead"] == []
+    assert len(processes(scratch)) > said["services"]
 
     user.kill()
     user.communicate()
 
-    assert gone_within(scratch, 2)
+    assert gone_within(scratch, 3)
     assert surroundings() == before
