@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -101,8 +102,8 @@ class MariaDB:
                 "skip-test-db": None,
                 "skip-name-resolve": None,
                 "innodb-log-file-size": _SMALL["innodb-log-file-size"],
-                "user": "root",
-            }
+            },
+            {"user": "root"} if os.geteuid() == 0 else {},  # anybody else would fail to give the files to root
         )
         run([maker, "--no-defaults", *fresh], "mariadb-install-db")
         # It also lets a password-less root in by TCP from 127.0.0.1, where loopback labs listen.
