@@ -18,7 +18,7 @@ from redis.exceptions import RedisError
 
 from ftchaos.platforms.lab.redis import QUEUE_MASTER
 
-ADD_TIMEOUT_S = 0.5
+ADD_TIMEOUT_S = 0.3
 # After a failure the queue is left alone this long: the sweeper enqueues later what nobody waits for now.
 REST_S = 0.2
 SENTINEL_TIMEOUT_S = 0.2

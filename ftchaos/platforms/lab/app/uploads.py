@@ -11,6 +11,7 @@ from pymysql.err import IntegrityError
 
 from ftchaos.platforms.lab.app.database import ERRORS, READ_ONLY, STALE, Pool, code_of
 
+# With what the counter and the queue may add, an answer comes before a client that waits 2 s has given up.
 UPLOAD_TIMEOUT_S = 1.5
 HEALTH_TIMEOUT_S = 0.6
 DUPLICATE, UNKNOWN_OWNER = 1062, 1452
