@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 from residue import gone_within, networks, processes, surroundings
-from small_labs import bring_up_bare, small_server
+from small_labs import bring_up_bare, small_server, wait_until
 
 from ftchaos.platforms.lab.lab import Lab
 
 _MODES = ["root", "user", "loopback"]
 _STARTER = """
 import sys
-from small_labs import bring_up_bare, small_server
+from small_labs import bring_up_bare, small_server, wait_until
 lab = bring_up_bare(sys.argv[1], ephemeral=sys.argv[2] == "ephemeral")
 for zone in ("zone-a", "zone-b"):
     lab.call("begin_service", spec=small_server(lab, zone).to_json())
@@ -119,12 +119,51 @@ def test_a_supervisor_that_hangs_is_taken_down(state: Path) -> None:
     assert not lab.folder.exists()
 
 
-def test_a_starter_killed_during_bring_up_leaves_no_half_lab(state: Path) -> None:
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    for delay_s in (0.15, 0.25, 0.35, 0.45):
-        starter = subprocess.Popen([sys.executable, "-c", _STARTER, "half", "ephemeral"], env=environment)
+@pytest.mark.parametrize("mode", _MODES)
+def test_sigterm_to_the_supervisor_ends_the_lab(mode: str, state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FTCHAOS_LAB_MODE", mode)
+    lab = bring_up_bare("asked")
+    lab.call("begin_service", spec=small_server(lab, "zone-a").to_json())
+
+    os.kill(lab.status()["pid"], signal.SIGTERM)
+
+    assert gone_within(state, 2)
+    lab.down()
+
+
+@pytest.mark.parametrize("kind", ["ephemeral", "lasting"])
+def test_a_starter_killed_during_bring_up_leaves_no_half_lab(kind: str, state: Path) -> None:
+    for number, delay_s in enumerate((0.0, 0.03, 0.1, 0.2)):
+        name = f"half-{kind}-{number}"
+        starter = begin_starting(name, kind)
         time.sleep(delay_s)
         starter.kill()
         starter.wait()
 
-        assert gone_within(state, 2)
+        # A lab that was up by then and lasts is no half one.
+        assert gone_within(state, 2) or (kind == "lasting" and Lab.take_down(name))
+        assert gone_within(state, 1)
+
+
+def test_an_interrupted_bring_up_removes_even_its_folder(state: Path) -> None:
+    starter = begin_starting("interrupted", "lasting")
+    time.sleep(0.05)
+
+    starter.send_signal(signal.SIGINT)
+    _, problems = starter.communicate()
+
+    assert "KeyboardInterrupt" in problems
+    assert gone_within(state, 2)
+    assert not (state / "lab" / "interrupted").exists()
+
+
+def begin_starting(name: str, kind: str) -> subprocess.Popen[str]:
+    """A starter that has just begun a supervisor."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    starter = subprocess.Popen(
+        [sys.executable, "-c", _STARTER, name, kind], env=environment, text=True, stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    log = Path(os.environ["FTCHAOS_STATE"]) / "lab" / name / "supervisor.log"
+    assert wait_until(log.exists, 10)
+    return starter

@@ -24,6 +24,7 @@ from ftchaos.platforms.lab.layout import CLIENT, Layout
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,30}")
 _DOWN_TIMEOUT_S = 15.0
 _BRING_UP_TIMEOUT_S = 300.0
+_CALL_TIMEOUT_S = 300.0
 _HANG_S = 5.0
 # Labs that this process began: whoever ends one of them must also reap it.
 _heads: dict[Path, subprocess.Popen[bytes]] = {}
@@ -164,7 +165,7 @@ class Lab:
             FtchaosError: what the call raised.
         """
         try:
-            return control.call(self.folder, call, args)
+            return control.call(self.folder, call, args, timeout_s=_CALL_TIMEOUT_S)
         except (ConnectionError, FileNotFoundError):
             raise Invalid(f"the lab {self.name!r} is not up any more", "bring it up with `ftchaos lab up`") from None
 

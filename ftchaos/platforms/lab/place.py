@@ -61,7 +61,10 @@ class Place(Spawner):
         if self.alive:
             with suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL)
-        await asyncio.wait_for(self.gone.wait(), _GONE_TIMEOUT_S)
+        try:
+            await asyncio.wait_for(self.gone.wait(), _GONE_TIMEOUT_S)
+        except TimeoutError:
+            raise StepFailed(f"{self.name} is not dead {_GONE_TIMEOUT_S:g} s after it was killed") from None
 
 
 async def until_gone(pids: list[int], timeout_s: float = _GONE_TIMEOUT_S) -> None:

@@ -11,27 +11,24 @@ import asyncio
 import json
 import os
 import select
-import shutil
 import signal
 import socket
 import sys
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from ftchaos.errors import FtchaosError, Invalid, MissingProgram, StepFailed
+from ftchaos.errors import Invalid
 from ftchaos.platforms.lab import control
 from ftchaos.platforms.lab.init import pids_of_self
-from ftchaos.platforms.lab.layout import PLACES, Layout, ensure_zone
-from ftchaos.platforms.lab.network import Loopback, Network, ensure_free
-from ftchaos.platforms.lab.place import Place, until_gone
+from ftchaos.platforms.lab.layout import Layout, ensure_zone
+from ftchaos.platforms.lab.network import Loopback, Network
+from ftchaos.platforms.lab.place import until_gone
+from ftchaos.platforms.lab.roster import Roster
 from ftchaos.platforms.lab.service import ServiceSpec
-from ftchaos.platforms.lab.spawner import Spawner
 
-_RESTART_AFTER_S = 0.2
-_SETTLE_S = 0.05
 _CLAIM_PORT = 7999
 
 
@@ -56,25 +53,6 @@ class Settings:
     recipe: dict[str, Any]
 
 
-@dataclass
-class Service:
-    """A service that the lab remembers, alive or not."""
-
-    spec: ServiceSpec
-    spawner: Spawner
-    pid: int | None = None
-    ended: asyncio.Event = field(default_factory=asyncio.Event)
-    status: int | None = None
-    beginning: bool = False
-    forgotten: bool = False
-
-    def end(self, status: int) -> None:
-        """Note that it has ended."""
-        self.pid = None
-        self.status = status
-        self.ended.set()
-
-
 class Supervisor:
     """The state of a lab and all that can be done to it.
 
@@ -89,18 +67,18 @@ class Supervisor:
         self.up = False
         self.layout, self._claim = _claim(settings)
         self.network = Loopback(self.layout) if settings.mode == "loopback" else Network(self.layout)
-        told = (self._service_begun, self._service_ended)
-        self.places = {name: Place(name, self.network, settings.host_proc, *told, self._place_died) for name in PLACES}
-        self.zygote = Spawner("the zygote", settings.host_proc, *told, self._zygote_died)
-        self._zygote_begins = asyncio.Lock()
-        self.services: dict[str, Service] = {}
+        self.roster = Roster(self.layout, self.network, settings.host_proc, self.write)
         self._pids = pids_of_self(settings.host_proc)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._ending: asyncio.Task[NoReturn] | None = None
 
     async def begin_places(self) -> None:
         """Give every place its process 1."""
-        await asyncio.gather(*(place.begin() for place in self.places.values()))
+        await asyncio.gather(*(place.begin() for place in self.roster.places.values()))
         self.write()
+
+    def end(self) -> None:
+        """Begin to go :meth:`down`."""
+        self._ending = self._ending or asyncio.ensure_future(self.down())
 
     # Calls; their names and arguments are the control protocol.
 
@@ -120,23 +98,8 @@ class Supervisor:
             StepFailed: it died or was not ready in time; the fact names the log's last line.
         """
         if spec is None:
-            spec = self._service(name).spec
-        elif isinstance(spec, dict):
-            spec = ServiceSpec.from_json(spec)
-        known = self.services.get(spec.name)
-        if known is not None and (known.pid is not None or known.beginning):
-            raise Invalid(f"{spec.name} runs already", "kill it first, or choose another name")
-        self.layout.address(spec.place)
-        service = self.services[spec.name] = Service(spec, self._spawner(spec))
-        service.beginning = True
-        began_at = time.monotonic()
-        try:
-            await self._spawn(service)
-            await self._ready(service)
-        finally:
-            service.beginning = False
-            self.write()
-        return {"pid": service.pid, "began_at": began_at, "ready_at": time.monotonic()}
+            spec = self.roster.service(name).spec
+        return await self.roster.begin(spec if isinstance(spec, ServiceSpec) else ServiceSpec.from_json(spec))
 
     async def kill_service(self, name: str, signal: int = 9) -> dict[str, Any]:
         """Send a signal to a service; SIGKILL returns when it is gone. One with ``restart`` comes back.
@@ -144,31 +107,16 @@ class Supervisor:
         Returns:
             Its pid, and the instants ``killed_at`` (before the call) and ``gone_at`` (None unless SIGKILL).
         """
-        service = self._service(name)
-        if service.pid is None:
-            raise Invalid(f"{name} does not run", f"its log is {service.spec.log}")
-        pid, ended = service.pid, service.ended
-        killed_at = time.monotonic()
-        service.spawner.signal(name, signal)
-        if signal == 9:
-            await asyncio.wait_for(ended.wait(), 10)
-        return {"pid": pid, "killed_at": killed_at, "gone_at": time.monotonic() if signal == 9 else None}
+        return await self.roster.kill(name, signal)
 
     async def forget_service(self, name: str) -> None:
         """Kill a service if it runs, and never begin it again; idempotent."""
-        service = self.services.get(name)
-        if service is None:
-            return
-        service.forgotten = True
-        if service.pid is not None:
-            await self.kill_service(name)
-        del self.services[name]
-        self.write()
+        await self.roster.forget(name)
 
     async def kill_zone(self, zone: str) -> dict[str, Any]:
         """Let a zone lose power: its cable goes dead and all its processes are killed in one call; idempotent."""
-        place = self.places[ensure_zone(zone)]
-        pids = {n: s.pid for n, s in self.services.items() if s.spec.place == zone and s.pid is not None}
+        place = self.roster.places[ensure_zone(zone)]
+        pids = self.roster.alive_in(zone)
         killed_at = time.monotonic()
         if isinstance(self.network, Network):
             self.network.cut(zone)
@@ -179,11 +127,11 @@ class Supervisor:
 
     async def begin_zone(self, zone: str) -> dict[str, Any]:
         """Give a zone its power back: network, process 1, and the services it is remembered to have; idempotent."""
-        place = self.places[ensure_zone(zone)]
+        place = self.roster.places[ensure_zone(zone)]
         self.network.mend(zone)
         if not place.alive:
             await place.begin()
-        dead = [n for n, s in self.services.items() if s.spec.place == zone and s.pid is None and not s.beginning]
+        dead = self.roster.dead_in(zone)
         await asyncio.gather(*(self.begin_service(name=name) for name in dead))
         self.write()
         return {"services": dead}
@@ -211,8 +159,8 @@ class Supervisor:
         """End the lab."""
         if isinstance(self.network, Loopback):
             # No namespace takes the services along, so make sure of them one by one.
-            pids = [service.pid for service in self.services.values() if service.pid is not None]
-            await asyncio.gather(*(place.kill() for place in self.places.values()))
+            pids = [pid for place in self.roster.places for pid in self.roster.alive_in(place).values()]
+            await asyncio.gather(*(place.kill() for place in self.roster.places.values()))
             await until_gone(pids)
         os._exit(0)
 
@@ -232,7 +180,7 @@ class Supervisor:
             "faults_not_to_be_had": _faults_not_to_be_had(self.settings.mode),
             "places": {
                 name: {"pid": place.host_pid, "alive": place.alive, "cut": self.network.is_cut(name)}
-                for name, place in self.places.items()
+                for name, place in self.roster.places.items()
             },
             "services": {
                 name: {
@@ -242,7 +190,7 @@ class Supervisor:
                     "alive": service.pid is not None,
                     "log": service.spec.log,
                 }
-                for name, service in self.services.items()
+                for name, service in self.roster.services.items()
             },
             **self.facts,
         }
@@ -252,107 +200,6 @@ class Supervisor:
         fresh = self.folder / ".lab.json"
         fresh.write_text(json.dumps(self.describe(), indent=1) + "\n")
         fresh.rename(self.folder / "lab.json")
-
-    def _service(self, name: str) -> Service:
-        try:
-            return self.services[name]
-        except KeyError:
-            known = ", ".join(self.services) or "none"
-            raise Invalid(f"the lab has no service {name!r}", f"it has {known}") from None
-
-    async def _spawn(self, service: Service) -> None:
-        spec = service.spec
-        if spec.port is not None:
-            with self.network.inside(spec.place):
-                ensure_free(self.layout.address(spec.place), spec.port)
-        service.ended.clear()
-        service.status = None
-        request: dict[str, Any] = {
-            "name": spec.name,
-            "argv": [_program(spec), *spec.argv[1:]],
-            "cwd": spec.cwd,
-            "log": spec.log,
-        }
-        request["env"] = dict(spec.env)
-        if service.spawner is self.zygote:
-            await self._begin_zygote()
-            request["place_pid"] = self.places[spec.place].pid
-        await service.spawner.spawn(request, spec.ready_timeout_s)
-        self.write()
-
-    async def _ready(self, service: Service) -> None:
-        spec = service.spec
-        deadline_at = time.monotonic() + spec.ready_timeout_s
-        if spec.port is None:
-            await asyncio.sleep(_SETTLE_S)
-        while service.pid is not None:
-            if spec.port is None or await self._accepts(spec.place, spec.port):
-                return
-            if time.monotonic() > deadline_at:
-                raise StepFailed(
-                    f"{spec.name} not ready after {spec.ready_timeout_s:g} s: port {spec.port} does not answer"
-                    f"{_last_line(spec.log)}",
-                    f"read {spec.log}",
-                )
-            await asyncio.sleep(0.01)
-        raise StepFailed(f"{spec.name} died while it began{_last_line(spec.log)}", f"read {spec.log}")
-
-    async def _accepts(self, place: str, port: int) -> bool:
-        with self.network.inside(place):
-            trial = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        with trial:
-            trial.setblocking(False)
-            try:
-                async with asyncio.timeout(0.2):
-                    await asyncio.get_running_loop().sock_connect(trial, (self.layout.address(place), port))
-            except (OSError, TimeoutError):
-                return False
-        return True
-
-    def _spawner(self, spec: ServiceSpec) -> Spawner:
-        """Who begins a service: the zygote its own Python modules, where it can reach into places."""
-        ours = spec.argv[:2] == (sys.executable, "-m") and spec.argv[2].startswith("ftchaos.")
-        return self.zygote if ours and isinstance(self.network, Network) else self.places[spec.place]
-
-    async def _begin_zygote(self) -> None:
-        async with self._zygote_begins:
-            if not self.zygote.alive:
-                await self.zygote.begin_process([sys.executable, "-m", "ftchaos.platforms.lab.zygote"])
-
-    def _service_begun(self, name: str, pid: int) -> None:
-        self.services[name].pid = pid
-
-    def _service_ended(self, name: str, pid: int, status: int) -> None:
-        service = self.services.get(name)
-        if service is None or service.pid != pid:
-            return
-        service.end(status)
-        if service.spec.restart and not service.forgotten:
-            task = asyncio.ensure_future(self._restart(service))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-        self.write()
-
-    def _place_died(self, place: str) -> None:
-        for service in self.services.values():
-            if service.spec.place == place and service.pid is not None:
-                service.end(-signal.SIGKILL)
-        self.write()
-
-    def _zygote_died(self, _: str) -> None:
-        for name, service in self.services.items():
-            if service.spawner is self.zygote and service.pid is not None:
-                self._service_ended(name, service.pid, -signal.SIGKILL)
-
-    async def _restart(self, service: Service) -> None:
-        await asyncio.sleep(_RESTART_AFTER_S)
-        forgotten = service.forgotten or self.services.get(service.spec.name) is not service
-        if forgotten or service.pid is not None or service.beginning or not self.places[service.spec.place].alive:
-            return
-        try:
-            await self.begin_service(service.spec)
-        except FtchaosError as error:
-            print(f"{service.spec.name} could not be begun again: {error}", file=sys.stderr, flush=True)  # noqa: T201
 
 
 async def supervise(settings: Settings) -> None:
@@ -367,11 +214,8 @@ async def supervise(settings: Settings) -> None:
         )
     }
 
-    def end() -> None:
-        supervisor._tasks.add(loop.create_task(supervisor.down()))
-
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, end)
+        loop.add_signal_handler(number, supervisor.end)
 
     async def bring_up(progress: control.Progress) -> dict[str, Any]:
         from ftchaos.platforms.lab import recipe
@@ -393,7 +237,7 @@ async def supervise(settings: Settings) -> None:
     def lost(name: str) -> None:
         # A lab that came up half way belongs to nobody.
         if name == "bring_up":
-            end()
+            supervisor.end()
 
     await control.serve(socket.socket(fileno=settings.listener), dispatch, lost)
 
@@ -427,13 +271,6 @@ def _claim(settings: Settings) -> tuple[Layout, socket.socket | None]:
     raise Invalid("no loopback addresses are free for another lab", "end a lab: `ftchaos lab down`")
 
 
-def _program(spec: ServiceSpec) -> str:
-    program = shutil.which(spec.argv[0])
-    if program is None:
-        raise MissingProgram(f"{spec.name} needs {spec.argv[0]}, which is missing", "run `ftchaos doctor`")
-    return program
-
-
 def _faults_not_to_be_had(mode: str) -> list[str]:
     if mode != "loopback":
         return []
@@ -441,14 +278,6 @@ def _faults_not_to_be_had(mode: str) -> list[str]:
         "network: zones cannot be cut, partitioned or slowed on loopback addresses",
         "zone: its processes are killed one by one, and their peers see connections closed instead of silence",
     ]
-
-
-def _last_line(log: str) -> str:
-    try:
-        lines = Path(log).read_text(errors="replace").strip().splitlines()
-    except FileNotFoundError:
-        return ""
-    return f": {lines[-1].strip()}" if lines else ""
 
 
 def _merge(old: dict[str, Any], new: dict[str, Any]) -> None:
