@@ -266,7 +266,7 @@ def step_ended(outcome: Mapping[str, Any]) -> None:
     step.status = "succeeded" if outcome.get("status") == "succeeded" else "failed"
     step.output = outcome.get("output")
     step.error = _sentence(outcome.get("exception"))
-    if step.error:
+    if step.error and not step.error.startswith(runs.NOT_DONE):  # a consequence needs no line of its own
         active.progress.note(f"{step.name}: {step.error}")
     active.save()
 

@@ -24,6 +24,9 @@ from ftchaos.traffic import TrafficProcesses
 from ftchaos.undo import UndoLog
 
 
+NOT_DONE = "not done, because "
+
+
 class Progress(Protocol):
     """Who is told how a run goes; the terminal implements it."""
 
@@ -124,7 +127,7 @@ class Run:
         """
         for step in steps:
             if step not in self.record.facts:
-                raise StepFailed(f"not done, because '{step}' did not succeed", "see that step")
+                raise StepFailed(f"{NOT_DONE}'{step}' did not succeed", "see that step")
 
     @contextmanager
     def phase(self, name: str) -> Iterator[Phase]:
