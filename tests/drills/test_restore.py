@@ -10,8 +10,8 @@ from typing import Any
 
 import jsonschema
 import pytest
-from conftest import FLAVOURS, Workplace
 from residue import gone_within, surroundings
+from workplaces import FLAVOURS, Workplace
 
 from ftchaos import evidence
 from ftchaos.definitions import find
