@@ -25,10 +25,9 @@ _OPTIONS = {
     ),
     "innodb_page_size": re.compile(r"4096|8192|16384|32768|65536"),
     "innodb_undo_tablespaces": re.compile(r"\d{1,3}"),
-    "innodb_checksum_algorithm": re.compile(r"(strict_|full_)?(crc32|innodb|none)"),
     "lower_case_table_names": re.compile(r"[012]"),
 }
-_ONLY_MARIADB = ("innodb_checksum_algorithm",)
+_ONLY_MARIADB = ("innodb_undo_tablespaces",)  # MySQL finds them by itself
 
 
 def is_one(path: Path) -> bool:
@@ -36,8 +35,11 @@ def is_one(path: Path) -> bool:
     return any((path / name).is_file() for name in (*INFO, *CHECKPOINTS)) or (path / CONFIGURATION).is_file()
 
 
-def inspect(path: Path) -> About:
+def inspect(path: Path, written: Path | None = None) -> About:
     """What the folder says of itself.
+
+    Args:
+        written: the file that was written when the backup ended; its info file by default.
 
     Raises:
         Unusable: it is incomplete, incremental, compressed file by file, or encrypted.
@@ -45,7 +47,7 @@ def inspect(path: Path) -> About:
     _ensure_plain(path)
     info = _pairs(_text(path, INFO))
     checkpoints = _pairs(_text(path, CHECKPOINTS))
-    about = from_info(path, "folder", info)
+    about = from_info(path, "folder", info, written)
     state = checkpoints.get("backup_type", "")
     if not state:
         raise Unusable(
@@ -73,7 +75,7 @@ def inspect(path: Path) -> About:
     )
 
 
-def from_info(path: Path, kind: str, info: Mapping[str, str]) -> About:
+def from_info(path: Path, kind: str, info: Mapping[str, str], written: Path | None = None) -> About:
     """What the info file of a backup says; without one only that there is a backup."""
     version = info.get("server_version", "")
     tool = info.get("tool_name", "") or (
@@ -82,7 +84,7 @@ def from_info(path: Path, kind: str, info: Mapping[str, str]) -> About:
     tool = "mariadb-backup" if tool.lower() in ("mariabackup", "mariadb-backup") else "XtraBackup"
     mariadb = "MariaDB" in version or tool == "mariadb-backup"
     ended = info.get("end_time", "")
-    written = next((path / name for name in INFO if (path / name).is_file()), path)
+    written = written or next((path / name for name in INFO if (path / name).is_file()), path)
     return About(
         path,
         "folder" if kind == "folder" else "stream",
@@ -119,9 +121,8 @@ def server_options(folder: Path, flavour: str) -> dict[str, str]:
     return {
         name: said[name]
         for name, allowed in _OPTIONS.items()
-        if name in said and allowed.fullmatch(said[name]) and (flavour == "mariadb" or name not in _ONLY_MARIADB)
-        and not (flavour == "mysql" and name == "innodb_undo_tablespaces")
-    }  # fmt: skip
+        if allowed.fullmatch(said.get(name, "")) and (flavour == "mariadb" or name not in _ONLY_MARIADB)
+    }
 
 
 def _ensure_plain(path: Path) -> None:

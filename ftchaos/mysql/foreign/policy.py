@@ -106,17 +106,23 @@ class Decision:
         do: ``account`` is a statement about accounts, which the bench does not restore.
         text: what is run; it may differ from what the dump says.
         why: why it is not run, or how it was changed.
-        schema: the schema that a statement like ``USE`` names.
+        schema: the schema that it names, as ``USE`` and ``CREATE DATABASE`` do.
+        enters: whether what follows is about that schema.
+        needs_schema: whether it means nothing without a schema to be in.
         makes: the object that it makes.
-        fills: schema and table that it puts rows into, where each row is either new or an error.
+        fills: schema and table that it puts rows into.
+        counts: whether each of those rows is either new or an error.
     """
 
     do: Do
     text: bytes
     why: str = ""
     schema: str = ""
+    enters: bool = False
+    needs_schema: bool = True
     makes: Named | None = None
     fills: tuple[str, str] | None = None
+    counts: bool = False
 
 
 def decide(text: bytes, schema: str) -> Decision:
@@ -129,10 +135,10 @@ def decide(text: bytes, schema: str) -> Decision:
     head = _CONDITIONAL.sub(b" ", text[:_HEAD_BYTES])
     found = _SCHEMA.match(head)
     if found:
-        named = unquoted(found[1])
+        named, enters = unquoted(found[1]), found[0].split()[0].upper() == b"USE"
         if is_system(named):
-            return Decision("leave out", text, "system schemas are not restored", named)
-        return Decision("run", text, schema=named)
+            return Decision("leave out", text, "system schemas are not restored", named, enters, needs_schema=False)
+        return Decision("run", text, schema=named, enters=enters, needs_schema=False)
     first, second = _kind(head)
     made = _OBJECT.match(_DEFINER.sub(rb"\1", head))
     if _ACCOUNT.match(head):
@@ -198,7 +204,8 @@ def _other(text: bytes, head: bytes, verb: str, schema: str) -> Decision:
             return Decision("refuse", text, "it changes a setting of the whole server")
         if _SQL_LOG_BIN.match(head):
             return Decision("leave out", text, "the bench writes no binary log")
-    fills = None
-    if (rows := _ROWS.match(head)) and verb == "INSERT" and b"IGNORE" not in rows[0].upper():
-        fills = (unquoted(rows[2]), unquoted(rows[3])) if rows[3] else (schema, unquoted(rows[2]))
-    return Decision("run", text, fills=fills)
+    rows = _ROWS.match(head)
+    if rows is None:
+        return Decision("run", text, needs_schema=verb not in ("SET", "START", "BEGIN", "COMMIT", "UNLOCK"))
+    fills = (unquoted(rows[2]), unquoted(rows[3])) if rows[3] else (schema, unquoted(rows[2]))
+    return Decision("run", text, fills=fills, counts=verb == "INSERT" and b"IGNORE" not in rows[0].upper())

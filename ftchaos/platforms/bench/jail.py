@@ -128,6 +128,8 @@ def _outside(programs: Sequence[str], write: Sequence[str]) -> list[str]:
     }
     kept: list[str] = []
     for path in sorted(found, key=len):
-        if not any(path == place or path.startswith(place + "/") for place in (*_SYSTEM, "/etc", "/dev", *write, *kept)):
+        if not any(
+            path == place or path.startswith(place + "/") for place in (*_SYSTEM, "/etc", "/dev", *write, *kept)
+        ):
             kept.append(path)
     return kept

@@ -1,0 +1,243 @@
+"""The recovery from a backup that ftchaos did not make, step by step, on the bench."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from ftchaos.clock import iso
+from ftchaos.config import Restore
+from ftchaos.errors import Invalid, StepFailed, Unusable
+from ftchaos.mysql import flavour as flavours
+from ftchaos.mysql.flavour import Flavour, Options
+from ftchaos.mysql.foreign import kinds, verify
+from ftchaos.mysql.foreign.about import About
+from ftchaos.mysql.foreign.verify import Check, Died
+from ftchaos.options import Options as Choices
+from ftchaos.platforms.base import Step
+from ftchaos.platforms.bench import jail, scratch
+from ftchaos.platforms.bench.answers import answers, newest_at
+from ftchaos.platforms.bench.logical import Logical
+from ftchaos.platforms.bench.physical import Physical, needed_bytes
+from ftchaos.platforms.bench.server import BenchServer
+from ftchaos.undo import UndoLog
+from ftchaos.units import human_duration, human_size
+
+Progress = Callable[[int, int], None]
+_GROWTH = 2.5  # a restored dump with its indexes against its text, generously
+
+
+class BenchRecovery:
+    """See :class:`ftchaos.platforms.base.Recovery`; what has no meaning without a service says so."""
+
+    def __init__(self, choices: Choices, judged: Restore, run_id: str, undo: UndoLog) -> None:
+        if choices.backup is None:
+            raise Invalid("no backup was named", "name it with --from PATH")
+        self.path = choices.backup.absolute()
+        self._choices = choices
+        self._judged = judged
+        self._run_id = run_id
+        self._undo = undo
+        self._began_at = datetime.now(UTC)
+        self._about: About | None = None
+        self._scratch: scratch.Scratch | None = None
+        self._jail: jail.Jail | None = None
+        self._restore: Logical | Physical | None = None
+        self.server: BenchServer | None = None
+
+    def destroy_targets(self) -> Sequence[str]:
+        return ()
+
+    def destroy(self, undo: UndoLog, run_id: str, begin: Callable[[], None]) -> Step:
+        raise _no_service("nothing to destroy")
+
+    def detect(self, fault_at: float) -> Step:
+        raise _no_service("nothing to watch")
+
+    def cut_over(self) -> Step:
+        raise _no_service("nothing to cut over")
+
+    def decide(self, to: str) -> Step:
+        """Look at what the backup is and says of itself."""
+        self._began_at = datetime.now(UTC)
+        self._about = about = kinds.inspect(self.path)
+        if about.kind in ("dump", "mydumper", "folder"):
+            self._flavour(about)
+        said = [about.method, human_size(about.size_bytes)]
+        if about.server_version:
+            said.append(f"from {about.server_version}")
+        if about.taken:
+            age_s = (self._began_at - about.taken.at).total_seconds()
+            said.append(f"{human_duration(max(0.0, age_s))} old" + ("" if about.taken.sure else " if its time is UTC"))
+        return Step(", ".join(said), about.size_bytes, {"backup": self._as_fact(about), "rejected": []})
+
+    def provision(self) -> Step:
+        """Have the scratch folder and, for SQL, an empty server in its jail."""
+        about = self._known()
+        self._scratch = made = scratch.make(self._run_id, self._undo)
+        factor = 1.0 if about.kind in ("folder", "stream") else _GROWTH
+        scratch.ensure_space(made.folder, int(needed_bytes(about) * factor))
+        self._jail = jail.strongest(made.jail)
+        facts = {"isolation": self._jail.sentence}
+        if about.kind in ("folder", "stream"):
+            self._restore = Physical(about, self._flavour, made)
+            return Step(f"a scratch folder; {self._jail.sentence}", facts=facts)
+        self.server = self._make(self._flavour(about), {})
+        self._restore = logical = Logical(about, self.server, made)
+        logical.provision()
+        flavour = self.server.flavour
+        return Step(f"an empty {flavour.name} {flavour.version_text}; {self._jail.sentence}", facts=facts)
+
+    def restore(self, progress: Progress) -> Step:
+        """Bring the backup's data into the server."""
+        with scratch.watched(self._have_scratch()):
+            if isinstance(self._restore, Physical):
+                self.server = self._restore.restore(progress, self._make)
+            elif self._restore is not None:
+                self._restore.restore(progress)
+        assert self._restore is not None
+        self._about = about = self._restore.about
+        facts: dict[str, Any] = {"backup": self._as_fact(about)}
+        if isinstance(self._restore, Logical):
+            loaded = self._restore.loaded
+            facts |= {"refused": loaded.refused, "left_out": dict(loaded.left_out), "changed": dict(loaded.changed)}
+        return Step(f"restored {human_size(about.size_bytes)} of {about.method}", about.size_bytes, facts)
+
+    def verify_restored(self) -> Step:
+        """Completeness, structure, rows, the server's own checks, foreign keys."""
+        about = self._known()
+        checks = [Check("complete", about.whole, about.whole_detail)]
+        if isinstance(self._restore, Physical) and self._restore.pages:
+            checks.append(self._restore.pages)
+        if isinstance(self._restore, Logical):
+            checks += verify.statements(self._restore.loaded)
+        checks += self._look(whole=True)
+        return _step("the backup", checks)
+
+    def replay(self, progress: Progress) -> Step:
+        """Apply binary logs, where some are given."""
+        if self._choices.binlogs is None:
+            return Step("no binary logs were given", facts={"until": "the backup", "transactions": 0, "bytes": 0})
+        raise StepFailed("binary logs cannot be replayed yet")
+
+    def verify_replayed(self) -> Step:
+        """The configured queries, and how old the newest data is."""
+        checks = self._look(whole=False) if self._choices.binlogs else []
+        facts: dict[str, Any] = {}
+        with self._server().connect() as session:
+            checks += answers(session, self._judged.checks)
+            newest, check = newest_at(session, self._judged, self._began_at)
+        if check:
+            checks.append(check)
+        about = self._known()
+        facts["backup_age_s"] = (
+            max(0.0, (self._began_at - about.taken.at).total_seconds()) if about.taken and about.taken.sure else None
+        )
+        facts["data_loss_s"] = max(0.0, (self._began_at - newest).total_seconds()) if newest else None
+        return _step("the restored data", checks, facts)
+
+    def discard(self) -> None:
+        """Kill the server; its folder is removed by the heal."""
+        if self.server is not None:
+            self.server.discard()
+
+    def describe(self) -> dict[str, Any]:
+        """What restored and what kept it in, for the evidence."""
+        server = self.server
+        return {
+            "mysql": f"{server.flavour.name} {server.flavour.version_text}" if server else "",
+            "isolation": self._jail.sentence if self._jail else "",
+        }
+
+    def _look(self, *, whole: bool) -> list[Check]:
+        """All checks of the data itself.
+
+        Args:
+            whole: whether the data is that of the backup and nothing more.
+        """
+        checks: list[Check] = []
+        server = self._server()
+        try:
+            with server.connect() as session:
+                found = verify.tables(session)
+                checks.append(verify.opened(found))
+                loaded = self._restore.loaded if isinstance(self._restore, Logical) else None
+                if whole and loaded is not None:
+                    checks.append(verify.made(session, found, loaded))
+                counts, checked = verify.counted_and_checked(server.connect, found, lambda done, total: None)
+                if whole:
+                    recorded = self._restore.recorded if isinstance(self._restore, Logical) else {}
+                    checks.append(verify.rows(counts, loaded, recorded))
+                checks += [checked, verify.views(session), verify.foreign_keys(session)]
+        except Died as error:
+            # That is what damaged data files do to a server: a flaw of the backup, and the end of this look at it.
+            checks.append(Check("server", "failed", error.fact))
+        return checks
+
+    def _make(self, flavour: Flavour, given: Options) -> BenchServer:
+        assert self._jail is not None
+        return BenchServer(flavour, self._have_scratch(), self._jail, given)
+
+    def _flavour(self, about: About) -> Flavour:
+        """The server that can take the backup.
+
+        Raises:
+            MissingProgram: this machine lacks it.
+            Unusable: it has one, but too old, or of the wrong kind.
+        """
+        chosen = flavours.find(self._choices.mysql_flavour or about.flavour or None)
+        if about.kind in ("dump", "mydumper"):
+            return chosen
+        if about.flavour and chosen.name != about.flavour:
+            raise Unusable(
+                f"data files of {about.flavour} cannot be read by {chosen.name}", "leave out --mysql-flavour"
+            )
+        if about.version[:2] > chosen.version[:2]:
+            raise Unusable(
+                f"the backup is from {about.server_version}, newer than the {chosen.name} {chosen.version_text} here",
+                f"install {about.flavour} {'.'.join(map(str, about.version[:2]))} or newer",
+            )
+        return chosen
+
+    def _known(self) -> About:
+        if self._about is None:
+            raise StepFailed("the backup was not looked at", "see the step that decides")
+        return self._about
+
+    def _have_scratch(self) -> scratch.Scratch:
+        if self._scratch is None:
+            raise StepFailed("there is no scratch folder", "see the step that provisions")
+        return self._scratch
+
+    def _server(self) -> BenchServer:
+        if self.server is None:
+            raise StepFailed("there is no server", "see the step that restores")
+        return self.server
+
+    def _as_fact(self, about: About) -> dict[str, Any]:
+        return {
+            "id": about.path.name,
+            "method": about.method,
+            "path": str(about.path),
+            "bytes": about.size_bytes,
+            "server_version": about.server_version,
+            "gtid": about.gtid or "",
+            "taken_at": iso(about.taken.at) if about.taken else None,
+        }
+
+
+def _step(what: str, checks: list[Check], facts: dict[str, Any] | None = None) -> Step:
+    failed = [check for check in checks if check.result == "failed"]
+    unknown = [check for check in checks if check.result == "unknown"]
+    if failed:
+        summary = f"{what} is damaged: {failed[0].name}: {failed[0].detail}"
+    elif unknown:
+        summary = f"{what}: {len(checks) - len(unknown)} checks passed, not known: {unknown[0].name}"
+    else:
+        summary = f"{what}: {len(checks)} checks passed"
+    return Step(summary, facts={"checks": [check.as_fact() for check in checks], **(facts or {})})
+
+
+def _no_service(what: str) -> StepFailed:
+    return StepFailed(f"the bench has no service: {what}", "run dr_drills/restore-backup.yaml for a backup of your own")
