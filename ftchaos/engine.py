@@ -171,6 +171,7 @@ def begin(experiment: Mapping[str, Any], configuration: Mapping[str, Any]) -> No
         plan = _session.plan = _plan(definitions.check(experiment), configuration)
     progress = _session.progress = _session.progress or runs.SilentProgress()
     guard.ensure_allowed(plan.options.environment, plan.protected)
+    plan.platform.targets()  # whatever cannot be reached is refused while nothing is there yet
     run_id = runs.new_id(plan.extension.id)
     lock = guard.EnvironmentLock(plan.options.lock_name)
     lock.acquire(run_id)

@@ -124,7 +124,7 @@ def test_a_second_run_is_refused_with_the_name_of_the_first(workplace: Workplace
         (["drill", "restore", "--reports", "occupied"], "the reports folder occupied cannot be written"),
         (["drill", "restore", "--binlogs", "."], "--binlogs goes with --from"),
         (["drill", "run", "absent"], "no drill is called 'absent'"),
-        (["drill", "run", "broken.yaml"], "broken.yaml, line 1"),
+        (["drill", "run", "broken.yaml"], "broken.yaml, line 2"),
     ],
 )
 def test_bad_input_is_refused_with_words_and_touches_nothing(
