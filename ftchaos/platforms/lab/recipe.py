@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ftchaos.errors import StepFailed
-from ftchaos.platforms.lab.layout import EDGE, PUBLIC_PORT
+from ftchaos.platforms.lab.layout import EDGE, PUBLIC_PORT, WRITER_PORT
 from ftchaos.platforms.lab.service import ServiceSpec
 
 if TYPE_CHECKING:
@@ -73,7 +73,8 @@ async def bring_up(supervisor: Supervisor, settings: dict[str, Any], progress: P
         servers = await _databases(supervisor, settings, secret)
         places = {server.name: decisions.Place(server.address, server.port) for server in servers}
         await haproxy
-        await begin(failover.prepare(folder, settings["flavour"], places, servers[0].name, secret))
+        manager = failover.prepare(folder, settings["flavour"], places, servers[0].name, secret)
+        await begin([*manager, _archiver(supervisor, settings["flavour"], secret)])
 
     haproxy = asyncio.ensure_future(begin(balancer.prepare(layout, folder)))
     await asyncio.gather(
@@ -112,19 +113,44 @@ async def _databases(supervisor: Supervisor, settings: dict[str, Any], secret: P
     return [primary, *replicas]
 
 
+def _archiver(supervisor: Supervisor, flavour: str, secret: Path) -> ServiceSpec:
+    """Archives the binary log of whoever is the writer, outside of all zones."""
+    from ftchaos.mysql import archive
+
+    home = supervisor.folder / EDGE / "archiver"
+    home.mkdir(parents=True)
+    folder = archive_of(supervisor.folder)
+    folder.mkdir()
+    address = supervisor.layout.address(EDGE)
+    config = archive.Config(flavour, address, WRITER_PORT, "replication", str(secret), str(folder))
+    argv = config.write(home / "config.json")
+    return ServiceSpec("archiver", EDGE, tuple(argv), str(home), str(home / "archiver.log"), restart=True)
+
+
+def archive_of(folder: Path) -> Path:
+    """The archive of binary logs in a lab's folder."""
+    return folder / "archive"
+
+
 async def _serves(supervisor: Supervisor) -> None:
-    """Return when the failover manager has its primary and the public address says that the application is healthy."""
+    """Return when the application is healthy at its public address, the tier has a leader, and the archive grows."""
+    from ftchaos.mysql import archive
     from ftchaos.platforms.lab.decisions import Folder
 
-    manager = Folder.of(supervisor.folder)
     address = supervisor.layout.address(EDGE)
+    manager, archived = Folder.of(supervisor.folder), archive_of(supervisor.folder)
     deadline_at = time.monotonic() + _SERVES_WITHIN_S
-    said = ""
-    while manager.primary() is None or (said := await asyncio.to_thread(_health, address)) != "healthy":
+    while True:
+        said = await asyncio.to_thread(_health, address)
+        if said == "healthy" and manager.primary() is None:
+            said = "nobody leads the database tier"
+        if said == "healthy" and archive.newest(archived) is None:
+            said = "no binary log is archived"
+        if said == "healthy":
+            return
         if time.monotonic() > deadline_at:
             raise StepFailed(
-                f"the lab does not serve after {_SERVES_WITHIN_S:g} s: {said or 'nobody leads the database tier'}",
-                "read the logs in the zones' folders",
+                f"the lab does not serve after {_SERVES_WITHIN_S:g} s: {said}", "read the logs in the zones' folders"
             )
         await asyncio.sleep(0.02)
 
