@@ -115,8 +115,13 @@ class Flavour(Protocol):
     def stop_receiving(self) -> str: ...
     def forget_replication(self) -> list[str]: ...
 
-    def set_gtid_position(self, position: str) -> list[str]:
-        """Declare that the data holds exactly this position; empties the binary log."""
+    def set_gtid_position(self, position: str, *, logged: bool = True) -> list[str]:
+        """Declare that the data holds exactly this position; empties the binary log.
+
+        Args:
+            position: the GTID position.
+            logged: whether the server writes a binary log at all; MariaDB takes a second to empty it.
+        """
 
     def empty_binlog(self) -> str:
         """Delete all binary logs and all GTIDs."""

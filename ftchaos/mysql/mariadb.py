@@ -151,8 +151,8 @@ class MariaDB:
     def forget_replication(self) -> list[str]:
         return ["STOP SLAVE", "RESET SLAVE ALL"]
 
-    def set_gtid_position(self, position: str) -> list[str]:
-        return ["RESET MASTER", f"SET GLOBAL gtid_slave_pos = {quoted(position)}"]
+    def set_gtid_position(self, position: str, *, logged: bool = True) -> list[str]:
+        return [*([self.empty_binlog()] if logged else []), f"SET GLOBAL gtid_slave_pos = {quoted(position)}"]
 
     def empty_binlog(self) -> str:
         return "RESET MASTER"

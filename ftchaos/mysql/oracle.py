@@ -153,7 +153,7 @@ class OracleMySQL:
     def forget_replication(self) -> list[str]:
         return ["STOP REPLICA", "RESET REPLICA ALL"]
 
-    def set_gtid_position(self, position: str) -> list[str]:
+    def set_gtid_position(self, position: str, *, logged: bool = True) -> list[str]:
         return [self.empty_binlog(), f"SET GLOBAL gtid_purged = {quoted(position)}"]
 
     def empty_binlog(self) -> str:

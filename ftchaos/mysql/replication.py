@@ -291,6 +291,7 @@ def copy_running(source: Server, folder: Path) -> None:
                 f"--socket=/proc/self/fd/{socket_folder}/{SOCKET}",
                 "--user=root",
                 "--parallel=2",
+                "--log-copy-interval=20",  # ms; with the usual second every commit of the source may wait as long
             ],
             "mariadb-backup",
             fds=(socket_folder,),
@@ -300,8 +301,12 @@ def copy_running(source: Server, folder: Path) -> None:
     run([*backup, "--prepare", f"--target-dir={folder}", "--use-memory=256M"], "mariadb-backup --prepare")
     # The copy's own tables say where it was as a replica; anybody who let it follow from there would repeat the rest.
     position = _recorded_position(folder)
-    with start_plain(source.flavour, folder, name="copy") as server, server.connect() as session:
-        execute(session, [*source.flavour.forget_replication(), *source.flavour.set_gtid_position(position)])
+    unlogged = start_plain(
+        source.flavour, folder, name="copy", options={"skip-log-bin": None, "skip-slave-start": None}
+    )
+    with unlogged as server, server.connect() as session:
+        forget, tell = source.flavour.forget_replication(), source.flavour.set_gtid_position(position, logged=False)
+        execute(session, [*forget, *tell])
 
 
 def _recorded_position(folder: Path) -> str:

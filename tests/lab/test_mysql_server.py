@@ -272,3 +272,13 @@ def test_fencing_acknowledges_no_commit_that_nobody_else_has_and_shows_the_diver
             replication.promote(servers.flavour, connection, semi_sync=False)
         with pytest.raises(replication.Diverged):
             replication.attach(a, b, servers.password)
+
+
+def test_fetching_mysql_where_it_is_already_does_nothing() -> None:
+    script = Path(__file__).parents[2] / "scripts" / "fetch-mysql"
+    done = subprocess.run(
+        [script], capture_output=True, text=True, timeout=20, env=os.environ | {"PATH": "/bin:/usr/bin"}
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"MySQL {'.'.join(map(str, flavours.find('mysql').version))} is in ")
