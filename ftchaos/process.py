@@ -7,6 +7,7 @@ import os
 import select
 import signal
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
@@ -65,9 +66,19 @@ def wait_gone(pid: int, timeout_s: float) -> bool:
         os.close(handle)
 
 
-def name_process(name: str) -> None:
-    """Give this process the name that ``ps`` and ``top`` show; only 15 bytes of it fit."""
+def name_process(name: str, argv: Sequence[str]) -> None:
+    """Give this process the name and the arguments that ``ps`` and ``top`` show.
+
+    Args:
+        name: only 15 bytes of it fit.
+        argv: only as many bytes fit as the process was begun with.
+    """
     _prctl(_PR_SET_NAME, ctypes.create_string_buffer(name.encode()[:15]))
+    fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+    # Fields 48 and 49 of proc(5), where the first one here is field 3.
+    begin, end = int(fields[45]), int(fields[46])
+    shown = "\0".join(argv).encode()[: end - begin - 1]
+    ctypes.memmove(begin, shown.ljust(end - begin, b"\0"), end - begin)
 
 
 def _prctl(option: int, value: int | ctypes.Array[ctypes.c_char]) -> None:

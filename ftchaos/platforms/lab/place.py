@@ -51,7 +51,7 @@ class Place(Spawner):
             StepFailed: it did not come up.
         """
         # By its path and not as a module, which would import the packages above it first.
-        argv = [sys.executable, "-P", init.__file__]
+        argv = [sys.executable, "-P", init.__file__, self.name]
         if self._isolated:
             argv = ["unshare", "-p", "-m", "-f", "--kill-child", "--mount-proc", *argv]
         await self.begin_process(argv, self._network.inside(self.name))

@@ -24,6 +24,8 @@ _RESTART_AFTER_S = 0.2
 _SETTLE_S = 0.05
 _POLL_S = 0.01
 _KILL_TIMEOUT_S = 10.0
+_ZYGOTE = (sys.executable, "-m", "ftchaos.platforms.lab.zygote")
+_TITLE_BYTES = 512  # room for the arguments that its forks show to ps
 
 
 @dataclass
@@ -168,7 +170,7 @@ class Roster:
         if service.spawner is self._zygote:
             async with self._zygote_begins:
                 if not self._zygote.alive:
-                    await self._zygote.begin_process([sys.executable, "-m", "ftchaos.platforms.lab.zygote"])
+                    await self._zygote.begin_process([*_ZYGOTE, " " * _TITLE_BYTES])
         await service.spawner.spawn(request, spec.ready_timeout_s)
         self._changed()
 

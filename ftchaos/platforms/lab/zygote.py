@@ -47,7 +47,7 @@ class Zygote(init.Init):
             os._exit(status if status >= 0 else 128 - status)
         init.dress(tell, None, self.host_proc, request)
         signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # as every Python program has it
-        name_process(request["name"])
+        name_process(request["name"], request["argv"])
         os.close(tell)
         _run(request["argv"][2:])
 
