@@ -109,7 +109,8 @@ def test_the_folder_of_a_dead_lab_is_cleaned_by_the_next(
     assert not again.folder.exists()
 
 
-def test_a_supervisor_that_hangs_is_taken_down(state: Path) -> None:
+def test_a_supervisor_that_hangs_is_taken_down(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ftchaos.platforms.lab.lab._HANG_S", 0.5)
     lab = bring_up_bare("hung")
     os.kill(lab.status()["pid"], signal.SIGSTOP)
 
