@@ -413,7 +413,6 @@ def _undo(raw: _Raw) -> evidence.Undo:
 def _system(raw: _Raw) -> evidence.System:
     record = raw.record
     return evidence.System(
-        ftchaos=__version__,
         definition_sha256=record.definition["sha256"],
         **record.machine,
         **record.system,
@@ -423,6 +422,7 @@ def _system(raw: _Raw) -> evidence.System:
 def this_machine() -> dict[str, Any]:
     """What of this machine the evidence names."""
     return {
+        "ftchaos": __version__,
         "python": machine.python_version(),
         "os": f"{machine.system()} {machine.release()}",
         "cpus": os.cpu_count(),

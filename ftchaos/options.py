@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ftchaos.errors import Invalid
 from ftchaos.units import duration_s, size_bytes
@@ -34,7 +34,7 @@ class Options:
     lab: str = ""
     reports: Path = Path("reports")
     config: Path | None = None
-    method: str = "physical"
+    method: Literal["physical", "logical"] = "physical"
     to: str = "last"
     size: int = 24 << 20
     mysql_flavour: str = ""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ftchaos import platforms, state
+from ftchaos import manifest, platforms, state
 from ftchaos.atomic import write
 from ftchaos.errors import Invalid, Locked
 from ftchaos.guard import EnvironmentLock
@@ -50,7 +50,12 @@ def announce(run: Run) -> None:
     Raises:
         Invalid: the state folder cannot be written.
     """
-    note = {"run_id": run.id, "folder": str(run.folder), "lock": run.options.lock_name, "environment": run.options.environment}  # fmt: skip
+    note = {
+        "run_id": run.id,
+        "folder": str(run.folder),
+        "lock": run.options.lock_name,
+        "environment": run.options.environment,
+    }
     try:
         _note(run.id).parent.mkdir(parents=True, exist_ok=True)
         write(_note(run.id), json.dumps(note))
@@ -63,6 +68,7 @@ def announce(run: Run) -> None:
 def forget(run_id: str) -> None:
     """The run is complete: nothing is to be recovered."""
     _note(run_id).unlink(missing_ok=True)
+    _note(run_id).with_suffix(".undo.jsonl").unlink(missing_ok=True)
 
 
 def recover(*, dry_run: bool, progress: Callable[[str], None]) -> list[Recovered]:
@@ -86,7 +92,7 @@ def recover(*, dry_run: bool, progress: Callable[[str], None]) -> list[Recovered
 
 def _recover(note: dict[str, Any], dry_run: bool, progress: Callable[[str], None]) -> Recovered:
     folder = Path(note["folder"])
-    undo = UndoLog(folder / FILE)
+    undo = UndoLog(_undo_log(folder, note["run_id"]))
     if dry_run:
         due = [record.why for record in undo.records() if not record.healed]
         return Recovered(note["run_id"], str(folder), due, [])
@@ -101,6 +107,16 @@ def _recover(note: dict[str, Any], dry_run: bool, progress: Callable[[str], None
         note["run_id"], str(folder), [record.why for record in healing.healed],
         [f"{record.why}: {error}" for record, error in healing.failed],
     )  # fmt: skip
+
+
+def _undo_log(folder: Path, run_id: str) -> Path:
+    """The undo log to go on with: once a run has its manifest, its own is evidence and must not change any more."""
+    if not (folder / manifest.FILE).exists():
+        return folder / FILE
+    copy = state.root() / "runs" / f"{run_id}.undo.jsonl"
+    if not copy.exists():
+        write(copy, (folder / FILE).read_bytes())
+    return copy
 
 
 def _labs(dry_run: bool, progress: Callable[[str], None]) -> list[Recovered]:

@@ -66,18 +66,25 @@ def open_(run: str | None, reports: str) -> None:
 
 @report.command()
 @click.argument("run", required=False)
+@click.option("--all", "every", is_flag=True, help="Every run there is.")
 @_reports
 @_json
-def verify(run: str | None, reports: str, as_json: bool) -> None:
-    """Hold a run's files against its manifest, and its verdict against its raw data."""
-    from ftchaos import verification
+def verify(run: str | None, every: bool, reports: str, as_json: bool) -> None:
+    """Hold a run's files against its manifest, and its evidence against its raw data."""
+    from ftchaos import evidence, verification
 
-    problems = verification.verify(Path(reports), run)
-    if as_json:
-        click.echo(json.dumps({"problems": problems}))
+    if every:
+        folders = [evidence.find(Path(reports), one["run_id"]) for one in evidence.runs(Path(reports))]
     else:
-        for problem in problems:
-            click.echo(problem)
-        if not problems:
-            click.echo("every file is as it was written, and the raw data gives the same verdict")
-    sys.exit(1 if problems else 0)
+        folders = [evidence.find(Path(reports), run)]
+    problems = {folder.name: verification.verify(folder) for folder in folders}
+    if as_json:
+        click.echo(json.dumps(problems))
+    else:
+        for name, found in problems.items():
+            click.echo(
+                f"{name}: " + ("every file is as it was, and the raw data gives the same verdict" if not found else "")
+            )
+            for problem in found:
+                click.echo(f"  {problem}")
+    sys.exit(1 if any(problems.values()) else 0)
