@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -94,7 +94,7 @@ class Options:
         return f"{self.environment}.{self.lab}" if self.lab else self.environment
 
 
-_CONVERSIONS = {
+_CONVERSIONS: Mapping[str, Callable[[Any], Any]] = {
     "reports": Path,
     "config": Path,
     "backup": Path,

@@ -18,6 +18,7 @@ def audit_writes() -> str:
     run.require("warm")
     run.progress.note("audit: looking for every acknowledged write")
     run.traffic.end_writers()
-    audit = run.traffic.audit(run.platform.survivors, run.fault_at())
-    run.keep("audit", Step(f"{audit.lost:,} of {audit.acknowledged:,} acknowledged writes were lost"))
-    return run.record.facts["audit"]["summary"]
+    total = run.traffic.audit(run.platform.survivors, run.fault_at()).total
+    summary = f"{total.lost:,} of {total.acknowledged:,} acknowledged writes were lost"
+    run.keep("audit", Step(summary))
+    return summary
