@@ -56,13 +56,16 @@ class Source:
     duplicate: str = "FALSE"
 
 
-# The session's character set is binary, so that these compare bytes: no case, no padding, no conversion.
+# Cast to binary, bytes are compared: no case, no padding, no conversion. It is also the quickest on both flavours.
 _UPLOADED = (
-    "w.content = CONCAT(w.upload_key) AND w.size_bytes = LENGTH(w.content) AND w.checksum = SHA2(w.content, 256)"
+    "w.content = CAST(w.upload_key AS BINARY) AND w.size_bytes = LENGTH(w.content)"
+    " AND w.checksum = CAST(SHA2(w.content, 256) AS BINARY)"
 )
 _TRANSFERS = "(SELECT COUNT(*) FROM filetransfer.transfers t WHERE t.file_id = w.id)"
 SOURCES = {
-    "mysql": Source("ftchaos.ledger_writes w", "w.id", "w.content = CONCAT(w.id)", "w.content <> CONCAT(w.id)"),
+    "mysql": Source(
+        "ftchaos.ledger_writes w", "w.id", "w.content = CAST(w.id AS BINARY)", "w.content <> CAST(w.id AS BINARY)"
+    ),
     # An upload is a file with one transfer: one without is half a transaction, one with two was stored twice.
     "uploads": Source(
         "filetransfer.files w",
@@ -142,7 +145,6 @@ def _snapshots(connect: Connect, count: int) -> Iterator[tuple[_Readers, float]]
         read_at = time.monotonic()
         for connection in connections:
             with connection.cursor(Cursor) as cursor:
-                cursor.execute("SET NAMES binary")
                 cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
                 cursor.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
         readers = _Readers(connections)

@@ -18,7 +18,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from ftchaos.errors import FtchaosError
@@ -39,26 +39,18 @@ def main(argv: Sequence[str]) -> int:
     except (FtchaosError, OSError) as error:
         sys.stderr.write(f"workload: {error}\n")
         return error.exit_code if isinstance(error, FtchaosError) else 2
-    kinds: list[Callable[[], int]] = []
-    if chosen.mysql:
-        inserting = [one for one in books if one.kind == "mysql"]
-        kinds.append(lambda: insert(chosen, inserting))
-    if chosen.uploads:
-        kinds.append(lambda: upload(chosen, books[0]))
-    if len(kinds) == 1:
-        return kinds[0]()
-    return beside(kinds[0], kinds[1])
-
-
-def beside(other: Callable[[], int], this: Callable[[], int]) -> int:
-    """Run one kind in a process that dies with this one, and another here; ended together."""
+    inserting = [one for one in books if one.kind == "mysql"]
+    if not chosen.uploads:
+        return insert(chosen, inserting)
+    if not chosen.mysql:
+        return upload(chosen, books[0])
     me = os.getpid()
     child = os.fork()
     if child == 0:
         die_with_parent(me)
-        os._exit(other())
+        os._exit(insert(chosen, inserting))
     try:
-        result = this()
+        result = upload(chosen, books[0], beside=child)
     finally:
         os.kill(child, signal.SIGTERM)
         _, status = os.waitpid(child, 0)
@@ -95,8 +87,8 @@ def insert(chosen: config.Config, books: Sequence[Book]) -> int:
     return 1 if failed.is_set() else 0
 
 
-def upload(chosen: config.Config, one: Book) -> int:
-    """The uploads, until told to end."""
+def upload(chosen: config.Config, one: Book, beside: int | None = None) -> int:
+    """The uploads, until told to end, or until the process beside ends, which it only does early when it failed."""
     from ftchaos.workload.uploads import Uploader
 
     assert chosen.uploads is not None
@@ -105,9 +97,10 @@ def upload(chosen: config.Config, one: Book) -> int:
     async def run() -> None:
         end = asyncio.Event()
         loop = asyncio.get_running_loop()
-        # The end of the other kind's process, which only comes early when something is wrong, ends this one.
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
+        for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, end.set)
+        if beside is not None:
+            loop.add_reader(os.pidfd_open(beside), end.set)
         telling = asyncio.create_task(progress())
         loop.call_later(chosen.max_duration_s, end.set)
         await uploader.run(end)
