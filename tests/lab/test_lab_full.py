@@ -70,7 +70,9 @@ def test_a_lab_has_every_server_in_its_zone(full_lab: Lab) -> None:
         letter = zone[-1]
         assert {f"mysql-{letter}", f"api-{letter}", f"worker-{letter}", f"sentinel-{letter}"} <= here
         assert len(here) == 7
-    assert {"haproxy", "failover", "archiver"} == {name for name, service in services.items() if service["place"] == EDGE}
+    assert {"haproxy", "failover", "archiver"} == {
+        name for name, service in services.items() if service["place"] == EDGE
+    }
     assert full_lab.facts["mysql"]["primary"] == primary(full_lab) == "mysql-a"
     assert (full_lab.folder / "secret").stat().st_mode & 0o077 == 0
 
