@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from ftchaos.config import Config
+from typing import TYPE_CHECKING
+
 from ftchaos.errors import HealFailed
-from ftchaos.options import Options
-from ftchaos.platforms.base import Platform
-from ftchaos.undo import Record
+
+if TYPE_CHECKING:  # every Python process of the lab imports this package, and needs none of these
+    from ftchaos.config import Config
+    from ftchaos.options import Options
+    from ftchaos.platforms.base import Platform
+    from ftchaos.undo import Record
 
 
 def make(config: Config, options: Options) -> Platform:
