@@ -45,12 +45,12 @@ class Book:
         kind: what the writer does.
         writer: its number.
         attempted: writes recorded so far.
-        counts: how many of them came to each outcome.
+        counts: how many of them came to each outcome, by its number.
     """
 
     def __init__(self, folder: Path, kind: str, writer: int, ledger: bytes, anchor_at: float) -> None:
         self.kind, self.writer, self.attempted = kind, writer, 0
-        self.counts = dict.fromkeys(Outcome, 0)
+        self.counts = [0] * len(Outcome)
         self._anchor_at, self._header = anchor_at, Header(ledger, writer, kind, 0)
         self._files = {
             part: (folder / f"{kind}-{writer}.{part}").open("xb+", buffering=0) for part in ("times", "outcomes")
