@@ -221,7 +221,8 @@ def _data_loss_s(raw: _Raw) -> float | None:
 
 
 def _backup_age_s(raw: _Raw) -> float | None:
-    return raw.fact("decide").get("backup_age_s", raw.fact("verify_replayed").get("backup_age_s"))
+    known = [raw.fact(step).get("backup_age_s") for step in ("restore", "verify_replayed", "decide")]
+    return next((age_s for age_s in known if age_s is not None), None)
 
 
 def _recovery(raw: _Raw) -> evidence.Recovery:
@@ -346,7 +347,7 @@ def _step(raw: _Raw, step: Step) -> evidence.Step:
 
 
 def _backup(raw: _Raw) -> evidence.Backup | None:
-    decided = raw.fact("decide").get("backup")
+    decided = raw.fact("restore").get("backup", raw.fact("decide").get("backup"))
     return None if decided is None else evidence.Backup(**decided)
 
 

@@ -11,7 +11,7 @@ from pymysql.err import MySQLError
 from ftchaos.errors import FtchaosError, Inconclusive, Invalid
 from ftchaos.mysql import session as sessions
 from ftchaos.options import Options
-from ftchaos.platforms.base import Address, Progress, Traffic
+from ftchaos.platforms.base import Address, Progress, Recovery, Traffic
 from ftchaos.platforms.lab import heals
 from ftchaos.platforms.lab.backups import Backups
 from ftchaos.platforms.lab.lab import Lab
@@ -111,7 +111,7 @@ class LabPlatform:
     def backups_complete(self) -> str:
         return self.backups.problem()
 
-    def recovery(self) -> LabRecovery:
+    def recovery(self) -> Recovery:
         if self._recovery is None:
             self._recovery = LabRecovery(self.lab, self.tier, self.backups, self.options)
         return self._recovery
