@@ -21,7 +21,7 @@ from typing import Any
 
 from ftchaos.clock import iso
 from ftchaos.errors import Unusable
-from ftchaos.mysql.chain import heads_of, logs_in
+from ftchaos.mysql.chain import begins_after, logs_in
 from ftchaos.mysql.gtidset import GtidSet
 
 INCOMING = "incoming"
@@ -88,7 +88,7 @@ def lineages(archive: Path) -> list[Lineage]:
 
 
 def logs_for(archive: Path, since: GtidSet) -> Path:
-    """The folder of logs that continues a backup: of the newest lineage that begins no later than the backup ends.
+    """The folder of logs that continues a backup: of the newest lineage that does not begin after the backup.
 
     Args:
         archive: an archive, or a plain folder of logs.
@@ -104,11 +104,12 @@ def logs_for(archive: Path, since: GtidSet) -> Path:
     for lineage in reversed(known):
         settle(lineage.folder)
         try:
-            if heads_of(logs_in(lineage.folder)[:1])[0].before.within(since):
-                return lineage.folder
-            why.append(f"{lineage.folder.name} begins after the backup")
+            gap = begins_after(lineage.folder, since)
         except Unusable as error:
-            why.append(f"{lineage.folder.name}: {error.fact}")
+            gap = error.fact
+        if not gap:
+            return lineage.folder
+        why.append(f"{lineage.folder.name}: {gap}")
     raise Unusable(f"no part of the archive continues the backup: {'; '.join(why)}", "take a newer backup")
 
 

@@ -225,6 +225,18 @@ def transactions(data: Data, about: Head, tail: Tail, *, verify: bool = True) ->
         raise Torn(f"the log ends within transaction {open_.gtid}", open_.begin)
 
 
+def next_transaction(data: Data, about: Head, offset: int) -> Transaction | None:
+    """The transaction that begins with the first event of its kind at an offset or after, None where the log ends.
+
+    Raises:
+        Damaged: no event begins at the offset.
+    """
+    for kind, begin, end in events(data, max(offset, about.body), checksums=about.checksums):
+        if kind in _GTIDS:
+            return _opened(data, kind, begin, end)[0]
+    return None
+
+
 def _between(data: Data, kind: int, begin: int, end: int, about: Head, tail: Tail) -> None:
     if kind == _INCIDENT:
         raise Damaged("the server says that it lost events here (an incident event)", begin)

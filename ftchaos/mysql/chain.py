@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import mmap
+import pickle
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -12,9 +15,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ftchaos.clock import iso
-from ftchaos.errors import Invalid, Unusable
-from ftchaos.mysql.binlog import Damaged, Data, Head, Tail, Torn, Transaction, head, transactions
+from ftchaos.errors import FtchaosError, Invalid, Unusable
+from ftchaos.mysql.binlog import Damaged, Data, Head, Tail, Torn, Transaction, head, next_transaction, transactions
 from ftchaos.mysql.gtidset import Growing, GtidSet
+from ftchaos.process import die_with_parent
 
 _NAME = re.compile(r"(.+)\.(\d{6,})")
 _HINT = "restore up to the gap with --to, or bring the missing log back into the archive"
@@ -167,6 +171,88 @@ def _ensure_follows(one: Path, other: Path, seen: GtidSet, before: GtidSet) -> N
         raise Unusable(f"gap in the archive between {one.name} and {other.name}: {what}", _HINT)
 
 
+def continues(path: Path, offset: int, since: GtidSet) -> bool:
+    """Whether what lies at an offset of a log is what follows a backup; by a look at one event.
+
+    Logs of two servers may name the same transactions, but hardly begin them at the same byte.
+    """
+    with opened(path) as data:
+        if offset >= len(data):
+            return True  # the archive has not got that far, or nothing followed
+        try:
+            about = head(data)
+            found = next_transaction(data, about, offset)
+        except Damaged:
+            return False
+    return found is None or not since.covers(found.source, found.number)
+
+
+def begins_after(folder: Path, since: GtidSet) -> str:
+    """What lies between a backup and the begin of a folder's logs, in words; empty when they continue it.
+
+    Raises:
+        Unusable: there is no log, or the first is damaged.
+    """
+    for path in logs_in(folder):
+        with opened(path) as data:
+            try:
+                about = head(data)
+                if missing := about.before.without(since).ranges:
+                    return f"it begins after {GtidSet(missing)}, which the backup lacks"
+                found = next_transaction(data, about, about.body)
+            except Torn:
+                return ""
+            except Damaged as damage:
+                raise Unusable(f"{path.name}: {damage.fact}", damage.hint) from damage
+        if found:
+            return _gap_before(found, since)
+    return ""
+
+
+def _gap_before(first: Transaction, since: GtidSet) -> str:
+    newest = since.newest(first.source)
+    if newest and first.number > newest + 1:
+        return f"it begins with {first.gtid}, the backup ends with {newest}"
+    return ""
+
+
+class Survey:
+    """A :func:`reach` in a process of its own, so that reading the archive costs a recovery nothing meanwhile."""
+
+    def __init__(self, folder: Path, since: GtidSet, boundary: Boundary | None = None) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "ftchaos.mysql.chain"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        assert self._process.stdin
+        self._process.stdin.write(pickle.dumps((folder, since, boundary)))
+        self._process.stdin.close()
+        self._process.stdin = None
+
+    def result(self) -> Reach:
+        """What a replay would apply; waits for it.
+
+        Raises:
+            Unusable: see :func:`reach`.
+            Invalid: see :func:`reach`.
+        """
+        said, complaint = self._process.communicate()
+        if self._process.returncode:
+            raise Unusable(f"the archive could not be read: {complaint.decode(errors='replace').strip()[-300:]}")
+        answer = pickle.loads(said)  # of our own child
+        if isinstance(answer, FtchaosError):
+            raise answer
+        assert isinstance(answer, Reach)
+        return answer
+
+    def end(self) -> None:
+        """Give up on it."""
+        self._process.kill()
+        self._process.communicate()
+
+
 class _Walk:
     """A reading of the chain, log after log."""
 
@@ -218,11 +304,8 @@ class _Walk:
         source, number = transaction.source, transaction.number
         if source not in self._sources:
             self._sources.add(source)
-            newest = self.since.newest(source)
-            if newest and number > newest + 1:
-                raise Unusable(
-                    f"gap between the backup, which ends at {source}:{newest}, and {transaction.gtid}", _HINT
-                )
+            if gap := _gap_before(transaction, self.since):
+                raise Unusable(f"gap between the backup and the archive: {gap}", _HINT)
         self.first = self.first or transaction
         self.last = transaction
         self.count += 1
@@ -262,3 +345,21 @@ class _Walk:
 
 def _utc(at_s: float) -> str:
     return iso(datetime.fromtimestamp(at_s, UTC))
+
+
+def main() -> None:
+    """Answer one question of a :class:`Survey`."""
+    die_with_parent()
+    folder, since, boundary = pickle.load(sys.stdin.buffer)
+    answer: Reach | FtchaosError
+    try:
+        answer = reach(folder, since, boundary)
+    except FtchaosError as error:
+        answer = type(error)(error.fact, error.hint)
+    sys.stdout.buffer.write(pickle.dumps(answer))
+
+
+if __name__ == "__main__":
+    from ftchaos.mysql import chain  # under the name by which the other process knows its classes
+
+    chain.main()
