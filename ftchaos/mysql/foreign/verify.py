@@ -5,36 +5,26 @@ A check that finds a flaw is a result, not an error; only what the caller must n
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import pymysql
 
-from ftchaos.errors import Inconclusive
+from ftchaos.errors import Inconclusive, Unusable
 from ftchaos.mysql import session as sessions
 from ftchaos.mysql.foreign.load import Key, Loaded
 from ftchaos.mysql.foreign.policy import SYSTEM_SCHEMAS
 from ftchaos.mysql.session import Session
 
 Outcome = Literal["passed", "failed", "unknown"]
-_THREADS = 2
 _NAMED = 5
-_FINE = frozenset({"OK", "Table is already up to date"})
-_UNCHECKED = "The storage engine for the table doesn't support check"
 _LOST = frozenset({2006, 2013, 2055})
 _OTHERS = (
     "SELECT TRIGGER_SCHEMA AS s, TRIGGER_NAME AS n, 'trigger' AS k FROM information_schema.TRIGGERS",
     "SELECT EVENT_SCHEMA AS s, EVENT_NAME AS n, 'event' AS k FROM information_schema.EVENTS",
     "SELECT ROUTINE_SCHEMA AS s, ROUTINE_NAME AS n, LOWER(ROUTINE_TYPE) AS k FROM information_schema.ROUTINES",
 )
-
-
-class Died(Inconclusive):
-    """The server died while it answered; nothing more can be asked."""
 
 
 @dataclass(frozen=True)
@@ -152,92 +142,72 @@ def statements(loaded: Loaded) -> list[Check]:
     return checks
 
 
-def rows(counts: Mapping[Key, int], loaded: Loaded | None, recorded: Mapping[Key, int]) -> Check:
+def rows(
+    counted: Mapping[Key, int], unread: Sequence[str], loaded: Loaded | None, recorded: Mapping[Key, int]
+) -> Check:
     """Whether each table has the rows that it should have.
 
     Args:
-        counts: what a full count gave.
+        counted: what a full count gave.
+        unread: tables that could not be counted, and why.
         loaded: what a dump put in; None for data files.
         recorded: what the backup's maker counted; often nothing.
     """
-    wrong = []
-    expected = dict(recorded)
+    wrong = list(unread)
     if loaded is not None:
         # The statements say what was put in, the maker what should have been.
         for key, count in loaded.rows.items():
-            if key not in loaded.uncounted and loaded.relations.get(key) == "table" and counts.get(key, 0) != count:
-                wrong.append(f"{'.'.join(key)} has {counts.get(key, 0):,} rows after {count:,} were put in")
-    for key, count in expected.items():
-        if counts.get(key, 0) != count:
-            wrong.append(f"{'.'.join(key)} has {counts.get(key, 0):,} rows, the backup counted {count:,}")
+            if key not in loaded.uncounted and loaded.relations.get(key) == "table" and counted.get(key, 0) != count:
+                wrong.append(f"{'.'.join(key)} has {counted.get(key, 0):,} rows after {count:,} were put in")
+    for key, count in recorded.items():
+        if counted.get(key, 0) != count:
+            wrong.append(f"{'.'.join(key)} has {counted.get(key, 0):,} rows, the backup counted {count:,}")
     if wrong:
         return Check("rows", "failed", _listed(wrong))
-    total = sum(counts.values())
-    if counts and not total:
-        return Check("rows", "failed", f"{len(counts):,} tables and not one row: the backup saved nothing")
-    empty = sum(not count for count in counts.values())
-    return Check("rows", "passed", f"{total:,} rows in {len(counts):,} tables, {empty:,} of them empty")
+    total = sum(counted.values())
+    if counted and not total:
+        return Check("rows", "failed", f"{len(counted):,} tables and not one row: the backup saved nothing")
+    empty = sum(not count for count in counted.values())
+    return Check("rows", "passed", f"{total:,} rows in {len(counted):,} tables, {empty:,} of them empty")
 
 
-def counted_and_checked(
-    connect: Callable[[], Session], found: Sequence[Table], progress: Callable[[int, int], None]
-) -> tuple[dict[Key, int], Check]:
-    """Rows of every table by a full count, and what the server's own check of it says.
+def counts(session: Session, found: Sequence[Table]) -> tuple[dict[Key, int], list[str]]:
+    """Rows of every table that can be opened, by a full count, and the tables that cannot be read to their end.
 
-    Args:
-        connect: gives a connection; called once for each of two threads.
-        progress: told how many tables are done, and of how many.
+    Raises:
+        Unusable: the server died.
     """
-    counts: dict[Key, int] = {}
-    wrong: list[str] = []
-    unchecked: list[str] = []
-    todo = deque(found)
-
-    def work() -> None:
-        session = connect()
+    counted: dict[Key, int] = {}
+    wrong = []
+    for table in found:
+        if table.problem:
+            continue
         try:
-            while todo:
-                try:
-                    table = todo.popleft()
-                except IndexError:  # the other thread was quicker
-                    return
-                _look_at(session, table, counts, wrong, unchecked)
-                progress(len(found) - len(todo), len(found))
-        finally:
-            session.close()
-
-    with ThreadPoolExecutor(_THREADS) as pool:
-        for done in [pool.submit(work) for _ in range(min(_THREADS, len(found)))]:
-            done.result()
-    if wrong:
-        return counts, Check("check table", "failed", _listed(wrong))
-    note = f"; {len(unchecked):,} are of an engine that cannot" if unchecked else ""
-    return counts, Check("check table", "passed", f"{len(found) - len(unchecked):,} tables{note}")
-
-
-def _look_at(session: Session, table: Table, counts: dict[Key, int], wrong: list[str], unchecked: list[str]) -> None:
-    shown = f"{table.schema}.{table.name}"
-    if table.problem:
-        return
-    with _alive(f"{shown} was checked"):
-        try:
-            counts[table.schema, table.name] = int(sessions.value(session, f"SELECT COUNT(*) FROM {table.quoted}"))
-            said = sessions.rows(session, f"CHECK TABLE {table.quoted}")
+            counted[table.schema, table.name] = int(sessions.value(session, f"SELECT COUNT(*) FROM {table.quoted}"))
         except pymysql.err.MySQLError as error:
             if error.args and error.args[0] in _LOST:
-                raise
-            wrong.append(f"{shown}: {error.args[-1]}")
-            return
-    texts = [str(row["Msg_text"]) for row in said if row["Msg_type"] in ("error", "warning", "status")]
-    bad = [text for text in texts if text not in _FINE]
-    if any(row["Msg_text"] == _UNCHECKED for row in said):
-        unchecked.append(shown)
-    elif bad or not texts:
-        wrong.append(f"{shown}: {'; '.join(bad[:3]) or 'the server said nothing'}")
+                raise Unusable(f"the server died while {table.schema}.{table.name} was read") from error
+            wrong.append(f"{table.schema}.{table.name}: {error.args[-1]}")
+    return counted, wrong
 
 
-def views(session: Session) -> Check:
-    """Whether every view still finds what it is made of."""
+def sound(name: str, look: Callable[[], Sequence[str]], clean: str) -> Check:
+    """A look at the data as a check; that the server died of it is what damaged data files do to a server.
+
+    Args:
+        name: of the check.
+        look: gives what it finds wrong.
+        clean: the detail when that is nothing.
+    """
+    try:
+        wrong = look()
+    except Inconclusive as error:
+        return Check(name, "failed", error.fact)
+    return Check(name, "failed", _listed(wrong)) if wrong else Check(name, "passed", clean)
+
+
+def broken_views(session: Session) -> list[str]:
+    """Views that do not find any more what they are made of."""
     found = sessions.rows(
         session,
         "SELECT TABLE_SCHEMA AS s, TABLE_NAME AS n FROM information_schema.TABLES"
@@ -247,52 +217,7 @@ def views(session: Session) -> Check:
     for row in found:
         said = sessions.rows(session, f"CHECK TABLE {quoted(row['s'], row['n'])}")
         wrong += [f"{row['s']}.{row['n']}: {one['Msg_text']}" for one in said if one["Msg_type"] == "Error"]
-    if wrong:
-        return Check("views", "failed", _listed(wrong))
-    return Check("views", "passed", f"{len(found):,} views")
-
-
-def foreign_keys(session: Session) -> Check:
-    """Whether every row that refers to another finds it; a restore switches the server's own look at that off."""
-    keys: dict[tuple[str, str, str], list[dict[str, str]]] = {}
-    for row in sessions.rows(
-        session,
-        "SELECT CONSTRAINT_SCHEMA AS cs, CONSTRAINT_NAME AS cn, TABLE_SCHEMA AS s, TABLE_NAME AS t, COLUMN_NAME AS c,"
-        " REFERENCED_TABLE_SCHEMA AS ps, REFERENCED_TABLE_NAME AS pt, REFERENCED_COLUMN_NAME AS pc"
-        " FROM information_schema.KEY_COLUMN_USAGE"
-        f" WHERE REFERENCED_TABLE_NAME IS NOT NULL AND {_foreign('TABLE_SCHEMA')} ORDER BY ORDINAL_POSITION",
-    ):
-        keys.setdefault((row["s"], row["t"], row["cn"]), []).append(row)
-    wrong = []
-    for (schema, table, name), columns in keys.items():
-        child, parent = quoted(schema, table), quoted(columns[0]["ps"], columns[0]["pt"])
-        on = " AND ".join(f"c.{quoted(column['c'])} = p.{quoted(column['pc'])}" for column in columns)
-        given = " AND ".join(f"c.{quoted(column['c'])} IS NOT NULL" for column in columns)
-        sql = (
-            f"SELECT COUNT(*) FROM {child} c LEFT JOIN {parent} p ON {on}"
-            f" WHERE {given} AND p.{quoted(columns[0]['pc'])} IS NULL"
-        )
-        with _alive(f"the foreign key {name} was followed"):
-            try:
-                orphans = int(sessions.value(session, sql))
-            except pymysql.err.MySQLError as error:
-                if error.args and error.args[0] in _LOST:
-                    raise
-                wrong.append(f"{schema}.{table} ({name}): {error.args[-1]}")
-                continue
-        if orphans:
-            wrong.append(f"{orphans:,} rows of {schema}.{table} refer to none in {columns[0]['pt']} ({name})")
-    if wrong:
-        return Check("foreign keys", "failed", _listed(wrong))
-    return Check("foreign keys", "passed", f"{len(keys):,} keys")
-
-
-@contextmanager
-def _alive(what: str) -> Iterator[None]:
-    try:
-        yield
-    except pymysql.err.MySQLError as error:
-        raise Died(f"the server died while {what}: {error.args[-1]}", "the backup's data files are damaged") from error
+    return wrong
 
 
 def _foreign(column: str) -> str:

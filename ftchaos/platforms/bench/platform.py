@@ -61,7 +61,7 @@ class Bench:
     def backups_complete(self) -> str:
         """Empty when the backup is there, of a known kind, and not seen to be incomplete."""
         try:
-            kinds.inspect(self.recovery().path)
+            self.recovery().inspect()
         except FtchaosError as error:
             return str(error)
         return ""

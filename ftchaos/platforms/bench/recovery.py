@@ -6,25 +6,33 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import pymysql
+
 from ftchaos.clock import iso
 from ftchaos.config import Restore
-from ftchaos.errors import Invalid, StepFailed, Unusable
+from ftchaos.errors import Inconclusive, Invalid, StepFailed, Unusable
 from ftchaos.mysql import flavour as flavours
 from ftchaos.mysql.flavour import Flavour, Options
 from ftchaos.mysql.foreign import kinds, verify
 from ftchaos.mysql.foreign.about import About
-from ftchaos.mysql.foreign.verify import Check, Died
+from ftchaos.mysql.foreign.verify import Check
+from ftchaos.mysql.session import Unreachable
+from ftchaos.mysql.verify import check_tables, foreign_keys_whole
 from ftchaos.options import Options as Choices
 from ftchaos.platforms.base import Step
 from ftchaos.platforms.bench import jail, scratch
 from ftchaos.platforms.bench.answers import answers, newest_at
 from ftchaos.platforms.bench.logical import Logical
-from ftchaos.platforms.bench.physical import Physical, needed_bytes
+from ftchaos.platforms.bench.physical import Physical, needed_bytes, preparer
 from ftchaos.platforms.bench.server import BenchServer
 from ftchaos.undo import UndoLog
 from ftchaos.units import human_duration, human_size
 
 Progress = Callable[[int, int], None]
+_AGELESS = (
+    "the backup does not say when it was taken, or only in a local time, and its file was written at another time;"
+    " copy it with its time (cp -p), or configure restore.newest_row"
+)
 _GROWTH = 2.5  # a restored dump with its indexes against its text, generously
 
 
@@ -58,12 +66,25 @@ class BenchRecovery:
     def cut_over(self) -> Step:
         raise _no_service("nothing to cut over")
 
+    def inspect(self) -> About:
+        """What the backup is, where it is one and this machine can restore it.
+
+        Raises:
+            Invalid: it is no backup of a known kind.
+            Unusable: it is one, but cannot be restored here.
+            MissingProgram: this machine lacks the server for it.
+        """
+        about = kinds.inspect(self.path)
+        if about.kind != "stream":  # that one says what it is when it was unpacked
+            self._flavour(about)
+        if about.kind == "folder" and not about.details.get("ready"):
+            preparer(about)
+        return about
+
     def decide(self, to: str) -> Step:
         """Look at what the backup is and says of itself."""
         self._began_at = datetime.now(UTC)
-        self._about = about = kinds.inspect(self.path)
-        if about.kind in ("dump", "mydumper", "folder"):
-            self._flavour(about)
+        self._about = about = self.inspect()
         said = [about.method, human_size(about.size_bytes)]
         if about.server_version:
             said.append(f"from {about.server_version}")
@@ -124,17 +145,20 @@ class BenchRecovery:
     def verify_replayed(self) -> Step:
         """The configured queries, and how old the newest data is."""
         checks = self._look(whole=False) if self._choices.binlogs else []
-        facts: dict[str, Any] = {}
-        with self._server().connect() as session:
-            checks += answers(session, self._judged.checks)
-            newest, check = newest_at(session, self._judged, self._began_at)
-        if check:
-            checks.append(check)
-        about = self._known()
-        facts["backup_age_s"] = (
-            max(0.0, (self._began_at - about.taken.at).total_seconds()) if about.taken and about.taken.sure else None
-        )
-        facts["data_loss_s"] = max(0.0, (self._began_at - newest).total_seconds()) if newest else None
+        about, newest = self._known(), None
+        try:
+            with self._server().connect() as session:
+                checks += answers(session, self._judged.checks)
+                newest, check = newest_at(session, self._judged, self._began_at)
+                checks += [check] if check else []
+        except Unreachable as error:
+            checks.append(Check("queries", "unknown", f"the server does not live any more: {error.fact}"))
+        facts: dict[str, Any] = {
+            "backup_age_s": _since(about.taken.at, self._began_at) if about.taken and about.taken.sure else None,
+            "data_loss_s": _since(newest, self._began_at) if newest else None,
+        }
+        if self._judged.accept_backup_age and newest is None and facts["backup_age_s"] is None:
+            checks.append(Check("age", "unknown", _AGELESS))
         return _step("the restored data", checks, facts)
 
     def discard(self) -> None:
@@ -156,8 +180,8 @@ class BenchRecovery:
         Args:
             whole: whether the data is that of the backup and nothing more.
         """
-        checks: list[Check] = []
         server = self._server()
+        checks = []
         try:
             with server.connect() as session:
                 found = verify.tables(session)
@@ -165,14 +189,19 @@ class BenchRecovery:
                 loaded = self._restore.loaded if isinstance(self._restore, Logical) else None
                 if whole and loaded is not None:
                     checks.append(verify.made(session, found, loaded))
-                counts, checked = verify.counted_and_checked(server.connect, found, lambda done, total: None)
+                checks.append(
+                    verify.sound("check table", lambda: check_tables(server.connect), f"{len(found):,} tables")
+                )
                 if whole:
                     recorded = self._restore.recorded if isinstance(self._restore, Logical) else {}
-                    checks.append(verify.rows(counts, loaded, recorded))
-                checks += [checked, verify.views(session), verify.foreign_keys(session)]
-        except Died as error:
+                    checks.append(verify.rows(*verify.counts(session, found), loaded, recorded))
+                checks.append(verify.sound("views", lambda: verify.broken_views(session), "all find what they show"))
+                checks.append(
+                    verify.sound("foreign keys", lambda: foreign_keys_whole(server.connect), "all references are whole")
+                )
+        except (Inconclusive, pymysql.err.OperationalError) as error:
             # That is what damaged data files do to a server: a flaw of the backup, and the end of this look at it.
-            checks.append(Check("server", "failed", error.fact))
+            checks.append(Check("server", "failed", f"it died: {error.args[0]}"))
         return checks
 
     def _make(self, flavour: Flavour, given: Options) -> BenchServer:
@@ -227,6 +256,10 @@ class BenchRecovery:
         }
 
 
+def _since(instant: datetime, until: datetime) -> float:
+    return max(0.0, (until - instant).total_seconds())
+
+
 def _step(what: str, checks: list[Check], facts: dict[str, Any] | None = None) -> Step:
     failed = [check for check in checks if check.result == "failed"]
     unknown = [check for check in checks if check.result == "unknown"]
@@ -234,8 +267,10 @@ def _step(what: str, checks: list[Check], facts: dict[str, Any] | None = None) -
         summary = f"{what} is damaged: {failed[0].name}: {failed[0].detail}"
     elif unknown:
         summary = f"{what}: {len(checks) - len(unknown)} checks passed, not known: {unknown[0].name}"
-    else:
+    elif checks:
         summary = f"{what}: {len(checks)} checks passed"
+    else:
+        summary = f"{what}: no logs were replayed and no queries are configured, so there is nothing more to check"
     return Step(summary, facts={"checks": [check.as_fact() for check in checks], **(facts or {})})
 
 

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
 from pathlib import Path
+
+import pymysql
 
 from ftchaos.errors import StepFailed
 from ftchaos.mysql import session as sessions
 from ftchaos.mysql.flavour import Flavour, Options
-from ftchaos.mysql.server import Server, start_plain
-from ftchaos.mysql.session import Session
+from ftchaos.mysql.server import Server, stop
+from ftchaos.mysql.session import Session, Unreachable
 from ftchaos.platforms.bench.jail import Jail
 from ftchaos.platforms.bench.scratch import Scratch
 
-_READY_S = 3600.0  # crash recovery may take long; a server that dies is noticed at once
+_READY_S = 3600.0
+_POLL_S = 0.02
+_SHUT_OUT = frozenset({1044, 1045, 1130, 1698, 1820})
 _LEAST_POOL, _MOST_POOL = 64 << 20, 2 << 30
-# On these the server's own programs and files cannot be reached, whatever SQL a backup brings.
+# With these the server's own programs and files cannot be reached, whatever SQL a backup brings.
 _SEALED: Options = {
     # Not DISABLED: MariaDB then refuses to restore events at all. Only an administrator could switch it on.
     "event-scheduler": "OFF",
@@ -33,10 +37,6 @@ _SEALED_OF: Mapping[str, Options] = {
     "mariadb": {"symbolic-links": 0},
     "mysql": {"plugin-load-add": "", "persisted-globals-load": "OFF"},
 }
-
-
-class _Discarded(Exception):
-    """Thrown into the running server's context: nobody needs it any more."""
 
 
 class BenchServer:
@@ -54,7 +54,7 @@ class BenchServer:
         self._scratch = scratch
         self._jail = jail
         self._given = given
-        self._running: AbstractContextManager[Server] | None = None
+        self._process: subprocess.Popen[bytes] | None = None
         self.server = Server("the bench's server", flavour, scratch.data)
 
     def options(self) -> dict[str, str | int | None]:
@@ -77,17 +77,40 @@ class BenchServer:
         self._jail.own(self._scratch.folder)
         options = {**self.options(), **(more or {})}
         argv = self.flavour.server_argv(self._scratch.data, server_id=1, bind=None, port=0, options=options)
-        running = start_plain(
-            self.flavour,
-            self._scratch.data,
-            name=self.server.name,
-            options=options,
-            prefix=self._jail.argv(self._scratch.jail, argv, write=[self._scratch.folder]),
-            log=self._scratch.log,
-            ready_timeout_s=_READY_S,
-        )
-        self.server = running.__enter__()
-        self._running = running
+        prefix = self._jail.argv(self._scratch.jail, argv, write=[self._scratch.folder])
+        with self._scratch.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                ["setpriv", "--pdeathsig", "KILL", *prefix, *argv],
+                cwd=self._scratch.data,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        try:
+            self._wait_ready(self._process)
+        except BaseException:
+            self.discard()
+            raise
+
+    def _wait_ready(self, process: subprocess.Popen[bytes]) -> None:
+        """Not the usual wait: recovery from a crash may take an hour, but a server that shuts us out never changes."""
+        deadline = time.monotonic() + _READY_S
+        while True:
+            try:
+                with self.connect() as session:
+                    sessions.value(session, "SELECT 1")
+                return
+            except (Unreachable, pymysql.err.MySQLError) as error:
+                if process.poll() is not None:
+                    words = last_words(self._scratch.log)
+                    raise StepFailed(f"the server died with {process.returncode} as it began: {words}") from error
+                cause = error.__cause__ or error
+                if cause.args and cause.args[0] in _SHUT_OUT:
+                    raise StepFailed(f"the server shuts us out: {last_words(self._scratch.log)}") from error
+                if time.monotonic() > deadline:
+                    raise StepFailed(f"the server was not ready after {_READY_S:g} s") from error
+            time.sleep(_POLL_S)
 
     def connect(self, user: str = "root") -> Session:
         """A connection through its socket.
@@ -103,15 +126,20 @@ class BenchServer:
         Raises:
             StepFailed: it did not stop.
         """
-        running, self._running = self._running, None
-        if running is not None:
-            running.__exit__(None, None, None)
+        process, self._process = self._process, None
+        if process is not None:
+            try:
+                stop(self.server, process)
+            finally:
+                process.kill()
+                process.wait()
 
     def discard(self) -> None:
         """Kill it."""
-        running, self._running = self._running, None
-        if running is not None:
-            running.__exit__(_Discarded, _Discarded(), None)
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.wait()
 
     def run_jailed(self, argv: list[str], what: str, given: bytes = b"", reads: Sequence[str] = ()) -> str:
         """Run another program on the scratch folder, in the same jail.
@@ -139,8 +167,7 @@ class BenchServer:
         )
         words = done.stdout.decode(errors="replace")
         if done.returncode:
-            telling = [line for line in words.strip().splitlines() if "rror" in line] or words.strip().splitlines()
-            raise StepFailed(f"{what} failed with {done.returncode}: {' / '.join(telling[-3:])}")
+            raise StepFailed(f"{what} failed with {done.returncode}: {_telling(words)}")
         return words
 
 
@@ -152,8 +179,14 @@ def _pool_bytes() -> int:
 def last_words(log: Path) -> str:
     """The newest errors in a server's log, for a sentence."""
     try:
-        lines = log.read_text(errors="replace").strip().splitlines()
+        return _telling(log.read_text(errors="replace"))
     except FileNotFoundError:
         return ""
-    telling = [line for line in lines if "ERROR" in line or "Assertion" in line] or lines
-    return " / ".join(telling[-2:])
+
+
+def _telling(words: str) -> str:
+    lines = [line for line in words.splitlines() if line.strip()]
+    for mark in ("[ERROR]", "ERROR", "rror", ""):
+        if found := [line for line in lines if mark in line and "my_thread_global_end" not in line]:
+            return " / ".join(found[-2:])
+    return ""
