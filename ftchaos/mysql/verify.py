@@ -26,6 +26,8 @@ Progress = Callable[[int, int], None]  # bytes done, bytes in all
 CONNECTIONS = 2
 SYSTEM_SCHEMAS = ("mysql", "information_schema", "performance_schema", "sys")
 _OURS = f"NOT IN ({', '.join(repr(name) for name in SYSTEM_SCHEMAS)})"
+# Counters; and the character set before a collation that implies it, which MySQL now writes and now leaves out.
+_NOISE = re.compile(r" AUTO_INCREMENT=\d+| CHARACTER SET \w+(?= COLLATE )")
 _LOST = frozenset({2006, 2013, 2055})
 _VARIABLE = frozenset({"varchar", "varbinary", "json", "bit", "geometry"}) | {
     size + kind for size in ("tiny", "", "medium", "long") for kind in ("text", "blob")
@@ -197,7 +199,7 @@ def schema_fingerprint(session: Session) -> str:
 def _definitions(session: Session) -> Iterator[str]:
     for table in sorted(_tables(session), key=lambda table: table.key):
         made = str(rows(session, f"SHOW CREATE TABLE {table.sql}")[0]["Create Table"])
-        yield table.key + re.sub(r" AUTO_INCREMENT=\d+", "", made)
+        yield table.key + _NOISE.sub("", made)
     for sql in (
         f"SELECT TABLE_SCHEMA a, TABLE_NAME b, VIEW_DEFINITION c, SECURITY_TYPE d, CHECK_OPTION e"
         f" FROM information_schema.VIEWS WHERE TABLE_SCHEMA {_OURS} ORDER BY 1, 2",
