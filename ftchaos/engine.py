@@ -319,8 +319,7 @@ def end(journal: dict[str, Any] | None) -> None:
         run.platform.end()
         run.save()
         _write_journal(run.folder, journal)
-        evidence = conclusion.conclude(run.folder)
-        conclusion.write(evidence, run.folder)
+        evidence = conclusion.write(conclusion.conclude(run.folder), run.folder)
         if not healing.failed:
             recover.forget(run.id)
         _session.result = Result(evidence, run.folder)
