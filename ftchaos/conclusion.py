@@ -22,6 +22,7 @@ from ftchaos.workload import book
 
 EDGE_S = 5.0
 REPAIR = "ftchaos recover"
+WAYS = {"mysql": "written directly", "uploads": "uploaded over HTTP"}
 
 
 @dataclass(frozen=True)
@@ -228,7 +229,6 @@ def _backup_age_s(raw: _Raw) -> float | None:
 def _recovery(raw: _Raw) -> evidence.Recovery:
     record = raw.record
     restored_at = _restored_at(raw)
-    end = restored_at if restored_at is not None else record.watched_until
     return evidence.Recovery(
         fault=record.fault,
         fault_at=raw.iso(record.fault_at),
@@ -238,19 +238,28 @@ def _recovery(raw: _Raw) -> evidence.Recovery:
         recovery_time_s=None if restored_at is None or record.fault_at is None else restored_at - record.fault_at,
         resolution_s=raw.restored.resolution_s if raw.restored else None,
         watched_s=_watched_s(raw),
-        phases=[
-            evidence.Phase(
-                name=phase.name,
-                began_at=record.clock.iso(phase.began_at),
-                duration_s=max(0.0, min(phase.ended_at or phase.began_at, end or phase.began_at) - phase.began_at)
-                if phase.name == "warm"
-                else max(0.0, (phase.ended_at or phase.began_at) - phase.began_at),
-                bytes=phase.size_bytes,
-                detail=phase.summary,
-            )
-            for phase in record.phases
-        ],
+        phases=_phases(raw, restored_at),
     )
+
+
+def _phases(raw: _Raw, restored_at: float | None) -> list[evidence.Phase]:
+    """The recovery time cut into its phases, without gaps; unrestored, up to the end of the last."""
+    record = raw.record
+    if record.fault_at is None or not record.phases:
+        return []
+    last = record.phases[-1]
+    ended_at = restored_at if restored_at is not None else last.ended_at or last.began_at
+    spans = recovering.partition(record.fault_at, ended_at, [(one.name, one.began_at) for one in record.phases])
+    return [
+        evidence.Phase(
+            name=phase.name,
+            began_at=record.clock.iso(span.began_at),
+            duration_s=span.duration_s,
+            bytes=phase.size_bytes,
+            detail=phase.summary,
+        )
+        for phase, span in zip(record.phases, spans, strict=True)
+    ]
 
 
 def _data(raw: _Raw) -> evidence.Data:
@@ -267,8 +276,7 @@ def _data(raw: _Raw) -> evidence.Data:
         update={
             **raw.audit.total.as_dict(),
             "recovery_point_at": raw.iso(raw.audit.recovery_point_at),
-            "stores": {"mysql": {}, "redis": {}}
-            | {kind: loss.classes.as_dict() for kind, loss in raw.audit.stores.items()},
+            "stores": _stores(raw.audit),
             "self_test": "passed" if raw.self_test == "" else "failed",
             "lost_intervals": [
                 evidence.LostInterval(
@@ -284,6 +292,12 @@ def _data(raw: _Raw) -> evidence.Data:
             "lost_intervals_total": len(lost),
         }
     )
+
+
+def _stores(found: audit.Audit) -> dict[str, dict[str, int]]:
+    """The classes by store, and within MySQL by the way that the writes took; no run of this kind writes to Redis."""
+    ways = {f"mysql, {WAYS[kind]}": loss.classes.as_dict() for kind, loss in found.stores.items()}
+    return {"mysql": found.total.as_dict(), **ways, "redis": {}}
 
 
 def _outcomes(ledger: Ledger) -> dict[str, int]:

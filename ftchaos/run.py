@@ -23,7 +23,6 @@ from ftchaos.record import Phase, RunRecord
 from ftchaos.traffic import TrafficProcesses
 from ftchaos.undo import UndoLog
 
-
 NOT_DONE = "not done, because "
 
 
