@@ -320,7 +320,7 @@ def end(journal: dict[str, Any] | None) -> None:
         run.save()
         _write_journal(run.folder, journal)
         evidence = conclusion.write(conclusion.conclude(run.folder), run.folder)
-        if not healing.failed:
+        if not healing.failed and not healing.unnoted:
             recover.forget(run.id)
         _session.result = Result(evidence, run.folder)
         if journal is not None:

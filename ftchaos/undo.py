@@ -56,10 +56,17 @@ class Record:
 
 @dataclass
 class Healing:
-    """What a round of healing did."""
+    """What a round of healing did.
+
+    Attributes:
+        healed: what is whole again.
+        failed: what is still harmed, and why.
+        unnoted: heals that could not be written to the log, and why; they will be repeated.
+    """
 
     healed: list[Record] = field(default_factory=list)
     failed: list[tuple[Record, str]] = field(default_factory=list)
+    unnoted: list[str] = field(default_factory=list)
 
 
 class UndoLog:
@@ -134,12 +141,19 @@ class UndoLog:
                 detail = heal(record)
             except Exception as error:  # noqa: BLE001 - whatever broke, the other harms must still be healed
                 fact, hint = (error.fact, error.hint) if isinstance(error, FtchaosError) else (str(error), "")
-                self._append({"op": "failed", "id": record.id, "error": fact, "hint": hint})
+                self._note(healing, {"op": "failed", "id": record.id, "error": fact, "hint": hint})
                 healing.failed.append((record, str(error)))
             else:
-                self._append({"op": "healed", "id": record.id, "detail": detail})
+                self._note(healing, {"op": "healed", "id": record.id, "detail": detail})
                 healing.healed.append(record)
         return healing
+
+    def _note(self, healing: Healing, entry: dict[str, Any]) -> None:
+        """Note a heal; a full disk must not stop the heals that remain, and a heal that is not noted may be repeated."""
+        try:
+            self._append(entry)
+        except OSError as error:
+            healing.unnoted.append(f"{self.path}: {error.strerror}")
 
     def _append(self, entry: dict[str, Any]) -> None:
         line = json.dumps({**entry, "at": iso(datetime.now(UTC))}, ensure_ascii=False).encode() + b"\n"

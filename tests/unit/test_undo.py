@@ -91,3 +91,20 @@ def test_a_broken_line_in_the_middle_is_an_error_that_names_it(log: UndoLog) -> 
 
     with pytest.raises(Invalid, match="line 1"):
         log.records()
+
+
+def test_a_full_disk_does_not_stop_the_heals(log: UndoLog) -> None:
+    for name in ("first", "second"):
+        log.record("lab", name, {}, name)
+    full = UndoLog(log.path)
+    full._append = _full  # type: ignore[method-assign]
+
+    healing = full.heal(lambda record: "done")
+
+    assert [record.heal for record in healing.healed] == ["second", "first"]
+    assert len(healing.unnoted) == 2
+    assert not any(record.healed for record in log.records())
+
+
+def _full(entry: object) -> None:
+    raise OSError(28, "No space left on device")
