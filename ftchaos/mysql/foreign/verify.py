@@ -18,6 +18,7 @@ from ftchaos.mysql.foreign.policy import SYSTEM_SCHEMAS
 from ftchaos.mysql.session import Session
 
 Outcome = Literal["passed", "failed", "unknown"]
+_PASSED: Mapping[Outcome, bool | None] = {"passed": True, "failed": False, "unknown": None}
 _NAMED = 5
 _LOST = frozenset({2006, 2013, 2055})
 _OTHERS = (
@@ -39,9 +40,9 @@ class Check:
     result: Outcome
     detail: str
 
-    def as_fact(self) -> dict[str, str]:
+    def as_fact(self) -> dict[str, str | bool | None]:
         """As the evidence keeps it."""
-        return {"name": self.name, "result": self.result, "detail": self.detail}
+        return {"name": self.name, "passed": _PASSED[self.result], "actual": self.detail}
 
 
 @dataclass(frozen=True)

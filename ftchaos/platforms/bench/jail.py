@@ -12,6 +12,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -77,21 +78,18 @@ class Jail:
 
 
 @cache
-def strongest(folder: Path) -> Jail:
-    """The strongest jail that this machine allows, tried out once.
-
-    Args:
-        folder: an empty folder to try it in.
-    """
+def strongest() -> Jail:
+    """The strongest jail that this machine allows, tried out once."""
     uid = NOBODY if os.getuid() == 0 else os.getuid()
     jail = Jail(True, uid)
-    (root := folder / "root").mkdir(exist_ok=True)
-    (place := folder / "place").mkdir(exist_ok=True)
-    argv = [*jail.argv(root, (), write=[place]), "test", "-w", "/dev/null"]
-    try:
-        done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=_PROBE_S)
-    except (OSError, subprocess.TimeoutExpired):
-        return Jail(False, uid)
+    with tempfile.TemporaryDirectory(prefix="ftchaos-") as folder:
+        (root := Path(folder) / "root").mkdir()
+        (place := Path(folder) / "place").mkdir()
+        argv = [*jail.argv(root, (), write=[place]), "test", "-w", "/dev/null"]
+        try:
+            done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=_PROBE_S)
+        except (OSError, subprocess.TimeoutExpired):
+            return Jail(False, uid)
     return jail if done.returncode == 0 else Jail(False, uid)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,19 +11,22 @@ import pymysql
 
 from ftchaos.clock import iso
 from ftchaos.config import Restore
-from ftchaos.errors import Inconclusive, Invalid, StepFailed, Unusable
+from ftchaos.errors import FtchaosError, Inconclusive, Invalid, StepFailed, Unusable
 from ftchaos.mysql import flavour as flavours
+from ftchaos.mysql.chain import Boundary, Reach
 from ftchaos.mysql.flavour import Flavour, Options
 from ftchaos.mysql.foreign import kinds, verify
 from ftchaos.mysql.foreign.about import About
+from ftchaos.mysql.foreign.load import Key
 from ftchaos.mysql.foreign.verify import Check
 from ftchaos.mysql.session import Unreachable
-from ftchaos.mysql.verify import check_tables, foreign_keys_whole
+from ftchaos.mysql.verify import check_tables, foreign_keys_whole, gtid_reached
 from ftchaos.options import Options as Choices
 from ftchaos.platforms.base import Step
 from ftchaos.platforms.bench import jail, scratch
 from ftchaos.platforms.bench.answers import answers, newest_at
 from ftchaos.platforms.bench.logical import Logical
+from ftchaos.platforms.bench.logs import Logs
 from ftchaos.platforms.bench.physical import Physical, needed_bytes, preparer
 from ftchaos.platforms.bench.server import BenchServer
 from ftchaos.undo import UndoLog
@@ -53,6 +57,11 @@ class BenchRecovery:
         self._jail: jail.Jail | None = None
         self._restore: Logical | Physical | None = None
         self.server: BenchServer | None = None
+        boundary = Boundary(at_s=target.timestamp() if (target := choices.target_time()) else None)
+        self._logs = Logs(choices.binlogs.absolute(), boundary) if choices.binlogs else None
+        self._reach: Reach | None = None
+        self._executed = ""
+        self._counted: dict[Key, int] = {}
 
     def destroy_targets(self) -> Sequence[str]:
         return ()
@@ -85,6 +94,8 @@ class BenchRecovery:
         """Look at what the backup is and says of itself."""
         self._began_at = datetime.now(UTC)
         self._about = about = self.inspect()
+        if about.has_position or about.kind in ("mydumper", "folder"):
+            self._read_logs(about)  # on the other processor, while the backup is restored
         said = [about.method, human_size(about.size_bytes)]
         if about.server_version:
             said.append(f"from {about.server_version}")
@@ -99,7 +110,7 @@ class BenchRecovery:
         self._scratch = made = scratch.make(self._run_id, self._undo)
         factor = 1.0 if about.kind in ("folder", "stream") else _GROWTH
         scratch.ensure_space(made.folder, int(needed_bytes(about) * factor))
-        self._jail = jail.strongest(made.jail)
+        self._jail = jail.strongest()
         facts = {"isolation": self._jail.sentence}
         if about.kind in ("folder", "stream"):
             self._restore = Physical(about, self._flavour, made)
@@ -119,6 +130,7 @@ class BenchRecovery:
                 self._restore.restore(progress)
         assert self._restore is not None
         self._about = about = self._restore.about
+        self._read_logs(about)
         facts: dict[str, Any] = {"backup": self._as_fact(about)}
         if isinstance(self._restore, Logical):
             loaded = self._restore.loaded
@@ -134,17 +146,44 @@ class BenchRecovery:
         if isinstance(self._restore, Logical):
             checks += verify.statements(self._restore.loaded)
         checks += self._look(whole=True)
-        return _step("the backup", checks)
+        facts = {"tables": len(self._counted), "rows": sum(self._counted.values()), "bytes": about.size_bytes}
+        return _step("the backup", checks, facts)
 
     def replay(self, progress: Progress) -> Step:
         """Apply binary logs, where some are given."""
-        if self._choices.binlogs is None:
-            return Step("no binary logs were given", facts={"until": "the backup", "transactions": 0, "bytes": 0})
-        raise StepFailed("binary logs cannot be replayed yet")
+        if self._logs is None:
+            return Step("no binary logs were given")
+        with scratch.watched(self._have_scratch()):
+            reach, done = self._logs.apply(self._server(), self._have_scratch(), progress)
+        self._reach, self._executed = reach, done.executed
+        until = f" to {reach.last.gtid} of {_iso(reach.last.at_s)}" if reach.last else ""
+        return Step(
+            f"{done.count:,} transactions, {human_size(done.size_bytes)} of log{until}"
+            + (f"; left out at the end: {reach.torn}" if reach.torn else ""),
+            done.size_bytes,
+            {
+                "replay": {
+                    "target": self._choices.to,
+                    "until_gtid": reach.last.gtid if reach.last else "",
+                    "until_at": _iso(reach.last.at_s) if reach.last else None,
+                    "reached_gtid": done.executed,
+                    "transactions": done.count,
+                    "bytes": done.size_bytes,
+                    "files": len(reach.parts),
+                },
+                "torn": reach.torn,
+                "log_gap_s": max(0.0, self._began_at.timestamp() - reach.newest_at_s) if reach.newest_at_s else None,
+            },
+        )
 
     def verify_replayed(self) -> Step:
         """The configured queries, and how old the newest data is."""
-        checks = self._look(whole=False) if self._choices.binlogs else []
+        checks = self._look(whole=False) if self._reach else []
+        if self._reach:
+            flaws = gtid_reached(self._executed, self._reach.after)
+            checks.insert(
+                0, Check("point reached", "failed" if flaws else "passed", "; ".join(flaws) or self._executed)
+            )
         about, newest = self._known(), None
         try:
             with self._server().connect() as session:
@@ -156,22 +195,39 @@ class BenchRecovery:
         facts: dict[str, Any] = {
             "backup_age_s": _since(about.taken.at, self._began_at) if about.taken and about.taken.sure else None,
             "data_loss_s": _since(newest, self._began_at) if newest else None,
+            "source": ("heartbeat" if self._judged.heartbeat else "newest row") if newest else "none",
         }
         if self._judged.accept_backup_age and newest is None and facts["backup_age_s"] is None:
             checks.append(Check("age", "unknown", _AGELESS))
         return _step("the restored data", checks, facts)
 
+    def _read_logs(self, about: About) -> None:
+        if self._logs is not None:
+            self._logs.begin(about, about.flavour or self._flavour(about).name)
+
     def discard(self) -> None:
         """Kill the server; its folder is removed by the heal."""
+        if self._logs is not None:
+            self._logs.end()
         if self.server is not None:
             self.server.discard()
 
     def describe(self) -> dict[str, Any]:
-        """What restored and what kept it in, for the evidence."""
-        server = self.server
+        """What will restore, and what keeps it in, for the evidence."""
+        mysql = ""
+        with suppress(FtchaosError):  # what is wrong with it is for the steps to say
+            about = self.inspect()
+            flavour = self._flavour(about)
+            mysql = f"{flavour.name} {flavour.version_text}"
+        walls = jail.strongest()
         return {
-            "mysql": f"{server.flavour.name} {server.flavour.version_text}" if server else "",
-            "isolation": self._jail.sentence if self._jail else "",
+            "mysql": mysql,
+            "mode": "jail" if walls.walls else "no walls",
+            "settings": {
+                "backup": str(self.path),
+                "binlogs": str(self._choices.binlogs or ""),
+                "isolation": walls.sentence,
+            },
         }
 
     def _look(self, *, whole: bool) -> list[Check]:
@@ -194,7 +250,8 @@ class BenchRecovery:
                 )
                 if whole:
                     recorded = self._restore.recorded if isinstance(self._restore, Logical) else {}
-                    checks.append(verify.rows(*verify.counts(session, found), loaded, recorded))
+                    self._counted, unread = verify.counts(session, found)
+                    checks.append(verify.rows(self._counted, unread, loaded, recorded))
                 checks.append(verify.sound("views", lambda: verify.broken_views(session), "all find what they show"))
                 checks.append(
                     verify.sound("foreign keys", lambda: foreign_keys_whole(server.connect), "all references are whole")
@@ -248,12 +305,16 @@ class BenchRecovery:
         return {
             "id": about.path.name,
             "method": about.method,
-            "path": str(about.path),
+            "flavour": about.flavour,
             "bytes": about.size_bytes,
             "server_version": about.server_version,
             "gtid": about.gtid or "",
-            "taken_at": iso(about.taken.at) if about.taken else None,
+            "taken_at": iso(about.taken.at) if about.taken and about.taken.sure else None,
         }
+
+
+def _iso(utc_s: float) -> str:
+    return iso(datetime.fromtimestamp(utc_s, UTC))
 
 
 def _since(instant: datetime, until: datetime) -> float:
