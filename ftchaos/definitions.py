@@ -191,6 +191,14 @@ def _checked(file: YamlFile) -> Loaded:
             _ensure_callable(file, at, activity)
             if part == "steady-state-hypothesis":
                 _ensure_tolerance(file, at, activity)
+    names = [activity.name for activity in definition.method]
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            raise file.problem(
+                ("method", index, "name"),
+                f"a second activity is called {name!r}",
+                "name each so that one that never ran shows",
+            )
     canonical = json.dumps(file.data, sort_keys=True, default=str).encode()
     return Loaded(file.path, file.data, definition, hashlib.sha256(canonical).hexdigest())
 

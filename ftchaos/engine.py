@@ -349,7 +349,7 @@ def _quiet(verbose: bool) -> None:
     logger = logging.getLogger("chaostoolkit")
     logger.setLevel(logging.DEBUG)
     logger.propagate = False
-    logger.addHandler(logging.StreamHandler() if verbose else logging.NullHandler())
+    logger.handlers = [logging.StreamHandler() if verbose else logging.NullHandler()]
 
 
 def _log_into(folder: Path | None) -> None:
