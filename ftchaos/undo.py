@@ -149,7 +149,7 @@ class UndoLog:
         return healing
 
     def _note(self, healing: Healing, entry: dict[str, Any]) -> None:
-        """Note a heal; a full disk must not stop the heals that remain, and a heal that is not noted may be repeated."""
+        """Note a heal: a full disk must not stop those that remain, and one that is not noted may be repeated."""
         try:
             self._append(entry)
         except OSError as error:
