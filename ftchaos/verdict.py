@@ -212,7 +212,8 @@ def _unknown_results(facts: Facts) -> tuple[str, ...]:
             watched = f" within the {human_duration(facts.watched_s)} that it was watched"
         reasons.append(f"The service was not seen restored{watched}, so the recovery time is unknown.")
     if objectives.rpo_met(_loss_s(facts)) is None:
-        reasons.append("The data loss is unknown.")
+        how = "" if ledger else ": configure restore.heartbeat or restore.newest_row, or accept the backup's age"
+        reasons.append(f"The data loss is unknown{how}.")
     lacking = _lacking(
         ("whether rows are corrupt", facts.corrupt if ledger else 0),
         ("whether rows are duplicate", facts.duplicate if ledger else 0),
