@@ -226,14 +226,16 @@ def transactions(data: Data, about: Head, tail: Tail, *, verify: bool = True) ->
 
 
 def next_transaction(data: Data, about: Head, offset: int) -> Transaction | None:
-    """The transaction that begins with the first event of its kind at an offset or after, None where the log ends.
+    """The first transaction at an offset between two transactions or after, None where the log ends.
 
     Raises:
-        Damaged: no event begins at the offset.
+        Damaged: no event begins at the offset, or one within a transaction.
     """
     for kind, begin, end in events(data, max(offset, about.body), checksums=about.checksums):
         if kind in _GTIDS:
             return _opened(data, kind, begin, end)[0]
+        if kind in _BODY or kind in _ENDS or kind in _QUERIES:
+            raise Damaged("a transaction has begun already", begin)
     return None
 
 

@@ -120,8 +120,9 @@ def _still(source: Server, session: Session) -> Iterator[Origin | None]:
     if status is None:
         yield None
         return
-    if not status.applying:
-        raise StepFailed(f"{source.name} does not apply what it receives: {status.error or 'its applier is stopped'}")
+    if status.error_code:
+        raise StepFailed(f"{source.name} does not apply what it receives: {status.error}")
+    # An applier that rests without an error is one that a killed backup left behind, for we hold the lock.
     execute(session, [flavour.stop_applying()])
     try:
         row = rows(session, "SHOW REPLICA STATUS" if flavour.name == "mysql" else "SHOW SLAVE STATUS")[0]
