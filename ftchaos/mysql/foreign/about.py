@@ -73,6 +73,11 @@ class About:
         return version_of(self.server_version)
 
     @property
+    def says_more_later(self) -> bool:
+        """Whether more is known of it when all of it was read."""
+        return self.kind == "stream" or bool(self.details.get("packed"))
+
+    @property
     def has_position(self) -> bool:
         """Whether a binary log can be replayed on top of it."""
         return self.gtid is not None or bool(self.log_file)

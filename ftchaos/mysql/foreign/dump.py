@@ -49,6 +49,7 @@ def inspect(path: Path) -> About:
         head = stream.read(HEAD_BYTES)
     about = About(path, "dump", f"SQL dump{', ' + packed if packed else ''}", path.stat().st_size)
     about = _from_head(about, head)
+    about = replace(about, details={**about.details, "packed": packed})
     if packed:
         return replace(about, whole="unknown", whole_detail="its end is only known when all of it was unpacked")
     with readable(path) as file:

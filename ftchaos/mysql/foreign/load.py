@@ -151,7 +151,8 @@ class Loader:
         if decision.do == "refuse":
             self._loaded.refuse(statement, decision.why)
         elif decision.do == "account":
-            self._loaded.accounts[" ".join(policy.shown(statement.text).split()[:2])] += 1
+            with self._loaded.lock:
+                self._loaded.accounts[" ".join(policy.shown(statement.text).split()[:2])] += 1
         if decision.enters:
             self._schema = decision.schema
         if decision.do == "leave out":

@@ -134,7 +134,7 @@ def statements(loaded: Loaded) -> list[Check]:
         left = "; ".join(f"{count:,} left out: {why}" for why, count in loaded.left_out.items())
         changed = "; ".join(f"{count:,} changed: {why}" for why, count in loaded.changed.items())
         checks.append(Check("statements", "passed", "; ".join(filter(None, (left, changed))) or "all were run"))
-    if loaded.accounts:
+    if loaded.accounts and not loaded.refused_count:
         what = ", ".join(f"{count:,} {words}" for words, count in loaded.accounts.items())
         checks.append(Check("accounts", "unknown", f"the dump's accounts are not restored here: {what}"))
     if loaded.warned:

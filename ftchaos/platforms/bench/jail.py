@@ -23,6 +23,7 @@ from ftchaos.platforms.bench import inmate
 NOBODY = 65534
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 _ETC = ("ld.so.cache", "nsswitch.conf", "passwd", "group", "localtime", "alternatives", "ssl/openssl.cnf")
+_DIE = "--pdeathsig=KILL"  # asked for again, because the kernel forgets the wish when the user changes
 _PROBE_S = 20
 
 
@@ -48,15 +49,14 @@ class Jail:
         """
         places = [str(path) for path in write]
         if not self.walls:
-            return [_setpriv(), *_give_up(self.uid)] if os.getuid() == 0 else []
+            return [_setpriv(), *_give_up(self.uid), _DIE] if os.getuid() == 0 else []
         as_root = os.getuid() == 0
         specification = {
             "root": str(folder),
             "read": [*_system(), *_outside(programs, places)],
             "write": places,
             "folder": places[0],
-            # The kernel forgets the wish to die with the parent when the user changes, so setpriv asks again.
-            "give_up": [_setpriv(), *(_give_up(self.uid) if as_root else _give_up(None)), "--pdeathsig=KILL"],
+            "give_up": [_setpriv(), *(_give_up(self.uid) if as_root else _give_up(None)), _DIE],
         }
         return [*_unshare(as_root), sys.executable, "-I", inmate.__file__, json.dumps(specification)]
 
@@ -67,6 +67,15 @@ class Jail:
                 os.lchown(folder, self.uid, self.uid)
                 for name in files:
                     os.lchown(os.path.join(folder, name), self.uid, self.uid)
+
+    @property
+    def advice(self) -> str:
+        """What may help where a server cannot be begun."""
+        if self.walls or os.getuid() != 0:
+            return ""
+        return (
+            f"set FTCHAOS_STATE to a folder that user {self.uid} can reach: without namespaces it needs the real path"
+        )
 
     @property
     def sentence(self) -> str:

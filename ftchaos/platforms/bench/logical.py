@@ -13,6 +13,7 @@ from ftchaos.mysql.foreign.about import About
 from ftchaos.mysql.foreign.load import Key, Loaded, Loader, make_account
 from ftchaos.mysql.foreign.statements import statements
 from ftchaos.mysql.foreign.stream import Stream, opened
+from ftchaos.platforms.bench import empty
 from ftchaos.platforms.bench.scratch import Scratch
 from ftchaos.platforms.bench.server import BenchServer
 
@@ -44,7 +45,7 @@ class Logical:
         Raises:
             StepFailed: it did not begin.
         """
-        self._server.flavour.initialize(self._scratch.data)
+        empty.lay(self._server.flavour, self._scratch.data)
         self._server.begin()
         with self._server.connect() as admin:
             make_account(admin)

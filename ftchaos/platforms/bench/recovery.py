@@ -26,17 +26,13 @@ from ftchaos.platforms.base import Step
 from ftchaos.platforms.bench import jail, scratch
 from ftchaos.platforms.bench.answers import answers, newest_at
 from ftchaos.platforms.bench.logical import Logical
-from ftchaos.platforms.bench.logs import Logs
+from ftchaos.platforms.bench.logs import ACCOUNTS_ARE_ELSEWHERE, Logs
 from ftchaos.platforms.bench.physical import Physical, needed_bytes, preparer
 from ftchaos.platforms.bench.server import BenchServer
 from ftchaos.undo import UndoLog
 from ftchaos.units import human_duration, human_size
 
 Progress = Callable[[int, int], None]
-_AGELESS = (
-    "the backup does not say when it was taken, or only in a local time, and its file was written at another time;"
-    " copy it with its time (cp -p), or configure restore.newest_row"
-)
 _GROWTH = 2.5  # a restored dump with its indexes against its text, generously
 
 
@@ -94,14 +90,15 @@ class BenchRecovery:
         """Look at what the backup is and says of itself."""
         self._began_at = datetime.now(UTC)
         self._about = about = self.inspect()
-        if about.has_position or about.kind in ("mydumper", "folder"):
+        if about.has_position or not about.says_more_later:
             self._read_logs(about)  # on the other processor, while the backup is restored
         said = [about.method, human_size(about.size_bytes)]
         if about.server_version:
             said.append(f"from {about.server_version}")
         if about.taken:
             age_s = (self._began_at - about.taken.at).total_seconds()
-            said.append(f"{human_duration(max(0.0, age_s))} old" + ("" if about.taken.sure else " if its time is UTC"))
+            # A copy that did not keep the file's time (cp -p does) no longer tells which zone its clock was in.
+            said.append(f"{human_duration(max(0.0, age_s))} old" if about.taken.sure else "its age is not known")
         return Step(", ".join(said), about.size_bytes, {"backup": self._as_fact(about), "rejected": []})
 
     def provision(self) -> Step:
@@ -115,10 +112,10 @@ class BenchRecovery:
         if about.kind in ("folder", "stream"):
             self._restore = Physical(about, self._flavour, made)
             return Step(f"a scratch folder; {self._jail.sentence}", facts=facts)
-        self.server = self._make(self._flavour(about), {})
+        flavour = self._flavour(about)
+        self.server = self._make(flavour, ACCOUNTS_ARE_ELSEWHERE[flavour.name] if self._logs else {})
         self._restore = logical = Logical(about, self.server, made)
         logical.provision()
-        flavour = self.server.flavour
         return Step(f"an empty {flavour.name} {flavour.version_text}; {self._jail.sentence}", facts=facts)
 
     def restore(self, progress: Progress) -> Step:
@@ -197,8 +194,6 @@ class BenchRecovery:
             "data_loss_s": _since(newest, self._began_at) if newest else None,
             "source": ("heartbeat" if self._judged.heartbeat else "newest row") if newest else "none",
         }
-        if self._judged.accept_backup_age and newest is None and facts["backup_age_s"] is None:
-            checks.append(Check("age", "unknown", _AGELESS))
         return _step("the restored data", checks, facts)
 
     def _read_logs(self, about: About) -> None:

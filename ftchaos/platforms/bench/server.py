@@ -27,6 +27,7 @@ _SEALED: Options = {
     # Not DISABLED: MariaDB then refuses to restore events at all. Only an administrator could switch it on.
     "event-scheduler": "OFF",
     "local-infile": 0,
+    "read-only": 0,
     "skip-log-bin": None,
     "max-allowed-packet": "1G",
     # It is thrown away: a crash costs a new run, never data.
@@ -104,7 +105,9 @@ class BenchServer:
             except (Unreachable, pymysql.err.MySQLError) as error:
                 if process.poll() is not None:
                     words = last_words(self._scratch.log)
-                    raise StepFailed(f"the server died with {process.returncode} as it began: {words}") from error
+                    raise StepFailed(
+                        f"the server died with {process.returncode} as it began: {words}", self._jail.advice
+                    ) from error
                 cause = error.__cause__ or error
                 if cause.args and cause.args[0] in _SHUT_OUT:
                     raise StepFailed(f"the server shuts us out: {last_words(self._scratch.log)}") from error
