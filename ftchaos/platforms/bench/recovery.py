@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
-import pymysql
-
 from ftchaos.clock import iso
 from ftchaos.config import Restore
-from ftchaos.errors import FtchaosError, Inconclusive, Invalid, StepFailed, Unusable
+from ftchaos.errors import FtchaosError, Invalid, StepFailed, Unusable
 from ftchaos.mysql import flavour as flavours
 from ftchaos.mysql.chain import Boundary, Reach
 from ftchaos.mysql.flavour import Flavour, Options
 from ftchaos.mysql.foreign import kinds, verify
 from ftchaos.mysql.foreign.about import About
-from ftchaos.mysql.foreign.load import Key
+from ftchaos.mysql.foreign.load import Key, Loaded
 from ftchaos.mysql.foreign.verify import Check
 from ftchaos.mysql.session import Unreachable
-from ftchaos.mysql.verify import check_tables, foreign_keys_whole, gtid_reached
+from ftchaos.mysql.verify import gtid_reached
 from ftchaos.options import Options as Choices
 from ftchaos.platforms.base import Step
 from ftchaos.platforms.bench import jail, scratch
 from ftchaos.platforms.bench.answers import answers, newest_at
 from ftchaos.platforms.bench.logical import Logical
 from ftchaos.platforms.bench.logs import ACCOUNTS_ARE_ELSEWHERE, Logs
+from ftchaos.platforms.bench.looks import judged, look
 from ftchaos.platforms.bench.physical import Physical, needed_bytes, preparer
 from ftchaos.platforms.bench.server import BenchServer
 from ftchaos.undo import UndoLog
@@ -57,7 +56,6 @@ class BenchRecovery:
         self._logs = Logs(choices.binlogs.absolute(), boundary) if choices.binlogs else None
         self._reach: Reach | None = None
         self._executed = ""
-        self._counted: dict[Key, int] = {}
 
     def destroy_targets(self) -> Sequence[str]:
         return ()
@@ -138,13 +136,16 @@ class BenchRecovery:
         """Completeness, structure, rows, the server's own checks, foreign keys."""
         about = self._known()
         checks = [Check("complete", about.whole, about.whole_detail)]
+        loaded: Loaded | None = None
+        recorded: Mapping[Key, int] = {}
         if isinstance(self._restore, Physical) and self._restore.pages:
             checks.append(self._restore.pages)
         if isinstance(self._restore, Logical):
-            checks += verify.statements(self._restore.loaded)
-        checks += self._look(whole=True)
-        facts = {"tables": len(self._counted), "rows": sum(self._counted.values()), "bytes": about.size_bytes}
-        return _step("the backup", checks, facts)
+            loaded, recorded = self._restore.loaded, self._restore.recorded
+            checks += verify.statements(loaded)
+        found, counted = look(self._server(), loaded, recorded)
+        facts = {"tables": len(counted), "rows": sum(counted.values()), "bytes": about.size_bytes}
+        return judged("the backup", [*checks, *found], facts)
 
     def replay(self, progress: Progress) -> Step:
         """Apply binary logs, where some are given."""
@@ -175,12 +176,11 @@ class BenchRecovery:
 
     def verify_replayed(self) -> Step:
         """The configured queries, and how old the newest data is."""
-        checks = self._look(whole=False) if self._reach else []
+        checks: list[Check] = []
         if self._reach:
             flaws = gtid_reached(self._executed, self._reach.after)
-            checks.insert(
-                0, Check("point reached", "failed" if flaws else "passed", "; ".join(flaws) or self._executed)
-            )
+            checks.append(Check("point reached", "failed" if flaws else "passed", "; ".join(flaws) or self._executed))
+            checks += look_again(self._server())
         about, newest = self._known(), None
         try:
             with self._server().connect() as session:
@@ -188,13 +188,13 @@ class BenchRecovery:
                 newest, check = newest_at(session, self._judged, self._began_at)
                 checks += [check] if check else []
         except Unreachable as error:
-            checks.append(Check("queries", "unknown", f"the server does not live any more: {error.fact}"))
+            checks.append(Check("server", "failed", f"it does not answer any more: {error.fact}"))
         facts: dict[str, Any] = {
             "backup_age_s": _since(about.taken.at, self._began_at) if about.taken and about.taken.sure else None,
             "data_loss_s": _since(newest, self._began_at) if newest else None,
             "source": ("heartbeat" if self._judged.heartbeat else "newest row") if newest else "none",
         }
-        return _step("the restored data", checks, facts)
+        return judged("the restored data", checks, facts)
 
     def _read_logs(self, about: About) -> None:
         if self._logs is not None:
@@ -224,37 +224,6 @@ class BenchRecovery:
                 "isolation": walls.sentence,
             },
         }
-
-    def _look(self, *, whole: bool) -> list[Check]:
-        """All checks of the data itself.
-
-        Args:
-            whole: whether the data is that of the backup and nothing more.
-        """
-        server = self._server()
-        checks = []
-        try:
-            with server.connect() as session:
-                found = verify.tables(session)
-                checks.append(verify.opened(found))
-                loaded = self._restore.loaded if isinstance(self._restore, Logical) else None
-                if whole and loaded is not None:
-                    checks.append(verify.made(session, found, loaded))
-                checks.append(
-                    verify.sound("check table", lambda: check_tables(server.connect), f"{len(found):,} tables")
-                )
-                if whole:
-                    recorded = self._restore.recorded if isinstance(self._restore, Logical) else {}
-                    self._counted, unread = verify.counts(session, found)
-                    checks.append(verify.rows(self._counted, unread, loaded, recorded))
-                checks.append(verify.sound("views", lambda: verify.broken_views(session), "all find what they show"))
-                checks.append(
-                    verify.sound("foreign keys", lambda: foreign_keys_whole(server.connect), "all references are whole")
-                )
-        except (Inconclusive, pymysql.err.OperationalError) as error:
-            # That is what damaged data files do to a server: a flaw of the backup, and the end of this look at it.
-            checks.append(Check("server", "failed", f"it died: {error.args[0]}"))
-        return checks
 
     def _make(self, flavour: Flavour, given: Options) -> BenchServer:
         assert self._jail is not None
@@ -314,20 +283,6 @@ def _iso(utc_s: float) -> str:
 
 def _since(instant: datetime, until: datetime) -> float:
     return max(0.0, (until - instant).total_seconds())
-
-
-def _step(what: str, checks: list[Check], facts: dict[str, Any] | None = None) -> Step:
-    failed = [check for check in checks if check.result == "failed"]
-    unknown = [check for check in checks if check.result == "unknown"]
-    if failed:
-        summary = f"{what} is damaged: {failed[0].name}: {failed[0].detail}"
-    elif unknown:
-        summary = f"{what}: {len(checks) - len(unknown)} checks passed, not known: {unknown[0].name}"
-    elif checks:
-        summary = f"{what}: {len(checks)} checks passed"
-    else:
-        summary = f"{what}: no logs were replayed and no queries are configured, so there is nothing more to check"
-    return Step(summary, facts={"checks": [check.as_fact() for check in checks], **(facts or {})})
 
 
 def _no_service(what: str) -> StepFailed:
