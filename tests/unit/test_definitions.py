@@ -78,7 +78,10 @@ CHANGES: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
         lambda d: d["steady-state-hypothesis"]["probes"][0].update(tolerance=0.5), r"can crash Chaos Toolkit",
     ),
     "a step in the background": (lambda d: d["method"][0].update(background=True), r"method.0.background"),
-    "two steps of one name": (lambda d: d["method"].append(dict(d["method"][0], provider=dict(d["method"][0]["provider"]))), r"a second activity is called"),
+    "two steps of one name": (
+        lambda d: d["method"].append({**d["method"][0], "provider": dict(d["method"][0]["provider"])}),
+        r"a second activity is called",
+    ),
     "an endless pause": (lambda d: d["method"][0].update(pauses={"before": 1e9}), r"pauses.before"),
 }  # fmt: skip
 
