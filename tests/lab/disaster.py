@@ -89,6 +89,7 @@ class Disaster:
     @contextmanager
     def restored(self, backup: Backup, folder: Path) -> Iterator[Server]:
         """A server with a backup, as the first half of a recovery leaves it."""
+        folder.mkdir(exist_ok=True)
         restore.lay(backup, folder / "data", self.flavour)
         options = {"event-scheduler": "OFF"}  # MariaDB makes no events where it is DISABLED
         with start_plain(
