@@ -25,7 +25,7 @@ from ftchaos.platforms.bench import jail, scratch
 from ftchaos.platforms.bench.answers import answers, newest_at
 from ftchaos.platforms.bench.logical import Logical
 from ftchaos.platforms.bench.logs import ACCOUNTS_ARE_ELSEWHERE, Logs
-from ftchaos.platforms.bench.looks import judged, look
+from ftchaos.platforms.bench.looks import judged, look, look_again
 from ftchaos.platforms.bench.physical import Physical, needed_bytes, preparer
 from ftchaos.platforms.bench.server import BenchServer
 from ftchaos.undo import UndoLog

@@ -1,0 +1,5 @@
+/*!40101 SET NAMES binary*/;
+CREATE TABLE `v`(
+`v` int,
+`id` int
+)ENGINE=MyISAM;
