@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,9 +11,10 @@ from pymysql.err import MySQLError
 
 from ftchaos.clock import Clock, iso, now
 from ftchaos.errors import StepFailed, Unusable
-from ftchaos.mysql import chain, replay, restore, session, verify
+from ftchaos.mysql import replay, restore, session, verify
 from ftchaos.mysql.backup import Rejected
 from ftchaos.mysql.chain import Boundary, Reach
+from ftchaos.mysql.reading import Reading
 from ftchaos.mysql.restore import Choice
 from ftchaos.mysql.server import Server
 from ftchaos.options import Options
@@ -52,7 +51,7 @@ class LabRecovery:
         self.fault_at = 0.0
         self.choice: Choice | None = None
         self.reach: Reach | None = None
-        self._reach: Future[Reach] | None = None
+        self._reading: Reading | None = None
 
     def destroy_targets(self) -> Sequence[str]:
         return sorted(self.tier.servers)
@@ -116,7 +115,7 @@ class LabRecovery:
                 rejected.append(Rejected(choice.backup.id, error.fact))
                 choice = self._choose(rejected)
         # The archive is read on the other processor while the server begins; its answer is wanted for the replay.
-        self._reach = self._read_archive(choice)
+        self._reading = self._read_archive(choice)
         self.tier.begin(server, self.zone)
         restore.load(choice.backup, server, progress)
         self.choice = choice
@@ -160,8 +159,8 @@ class LabRecovery:
         )
 
     def replay(self, progress: Callable[[int, int], None]) -> Step:
-        assert self._reach is not None
-        reach = self._reach.result()
+        assert self._reading is not None
+        reach = self._reading.result()
         self.reach = reach
         done = replay.replay(self._server(), reach, progress)
         newest = _iso(reach.newest_at_s) if reach.newest_at_s else None
@@ -236,16 +235,12 @@ class LabRecovery:
             exclude=unusable,
         )
 
-    def _read_archive(self, choice: Choice) -> Future[Reach]:
-        target = self.options.target_time()
+    def _read_archive(self, choice: Choice) -> Reading:
         if choice.logs is None:
             raise StepFailed("there is no archive to replay", f"look into {self.backups.archive}")
+        target = self.options.target_time()
         boundary = Boundary(at_s=target.timestamp()) if target else None
-        # A process of its own: a thread would take turns with whatever else runs here.
-        with_process = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
-        future = with_process.submit(chain.reach, choice.logs, choice.backup.position, boundary)
-        with_process.shutdown(wait=False)
-        return future
+        return Reading(choice.logs, choice.backup.position, boundary)
 
     def _described(self, choice: Choice) -> dict[str, Any]:
         backup = choice.backup
