@@ -21,7 +21,7 @@ from typing import Any
 
 from ftchaos.clock import iso
 from ftchaos.errors import Unusable
-from ftchaos.mysql.chain import begins_after, logs_in
+from ftchaos.mysql.chain import begins_after, end_of, logs_in
 from ftchaos.mysql.gtidset import GtidSet
 
 INCOMING = "incoming"
@@ -87,12 +87,15 @@ def lineages(archive: Path) -> list[Lineage]:
     return found
 
 
-def logs_for(archive: Path, since: GtidSet) -> Path:
+def logs_for(archive: Path, since: GtidSet, server: tuple[int, str] | None = None) -> Path:
     """The folder of logs that continues a backup: of the newest lineage that does not begin after the backup.
+
+    A lineage that has only begun may still lack what the one before has; then it is the one before.
 
     Args:
         archive: an archive, or a plain folder of logs.
         since: what the backup has.
+        server: id and uuid of the primary under which it was taken, where they are known.
 
     Raises:
         Unusable: no lineage begins early enough, or a log is damaged in its head.
@@ -101,16 +104,26 @@ def logs_for(archive: Path, since: GtidSet) -> Path:
     if not known:
         return archive
     why: list[str] = []
+    fitting: list[Lineage] = []
     for lineage in reversed(known):
         settle(lineage.folder)
         try:
             gap = begins_after(lineage.folder, since)
         except Unusable as error:
             gap = error.fact
-        if not gap:
-            return lineage.folder
-        why.append(f"{lineage.folder.name}: {gap}")
-    raise Unusable(f"no part of the archive continues the backup: {'; '.join(why)}", "take a newer backup")
+        if gap:
+            why.append(f"{lineage.folder.name}: {gap}")
+            continue
+        fitting.append(lineage)
+        if (lineage.server_id, lineage.server_uuid) == server:
+            break  # what came before this primary is in the backup
+    if not fitting:
+        raise Unusable(f"no part of the archive continues the backup: {'; '.join(why)}", "take a newer backup")
+    best = fitting[0]
+    for older in fitting[1:]:
+        if not end_of(older.folder).within(end_of(best.folder)) and end_of(best.folder).within(end_of(older.folder)):
+            best = older
+    return best.folder
 
 
 def newest(archive: Path) -> tuple[str, int] | None:

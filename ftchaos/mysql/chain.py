@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -207,6 +207,21 @@ def begins_after(folder: Path, since: GtidSet) -> str:
         if found:
             return _gap_before(found, since)
     return ""
+
+
+def end_of(folder: Path) -> GtidSet:
+    """All that a folder's logs say to have happened, without looking for damage.
+
+    Raises:
+        Unusable: there is no log, or one is none.
+    """
+    logs = logs_in(folder)
+    heads = heads_of(logs)
+    seen, tail = Growing(heads[-1].before), Tail()
+    with opened(logs[len(heads) - 1]) as data, suppress(Damaged):
+        for one in transactions(data, heads[-1], tail, verify=False):
+            seen.add(one.source, one.number, one.server_id)
+    return seen.whole()
 
 
 def _gap_before(first: Transaction, since: GtidSet) -> str:

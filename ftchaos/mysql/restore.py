@@ -169,7 +169,7 @@ def _ensure_continued(backup: Backup, archive: Path) -> Path:
         log = same[-1].folder / origin.file
         if log.exists() and not continues(log, origin.position, backup.position):
             raise Unusable(f"it is of another server: what follows it in {origin.file} is not its next transaction")
-    return logs_for(archive, backup.position)
+    return logs_for(archive, backup.position, (origin.server_id, origin.server_uuid) if origin else None)
 
 
 @contextmanager

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -147,3 +149,22 @@ def test_new_primary_begins_a_lineage_of_its_own_that_continues_every_backup(mad
     assert archive.logs_for(folder, early) == archive.lineages(folder)[1].folder
     found = reach(archive.logs_for(folder, early), early)
     assert found.count == 1
+
+
+def test_lineage_that_has_only_begun_does_not_hide_what_the_one_before_has(tmp_path: Path) -> None:
+    logs = Path(__file__).parents[1] / "unit/binlogs/mariadb"
+    for number, names in ((1, (1, 2, 3, 4)), (2, (1, 2))):
+        folder = tmp_path / f"000{number}-server-{number}"
+        folder.mkdir()
+        facts = {"flavour": "mariadb", "server_id": number, "server_uuid": "", "begun_at": ""}
+        (folder / archive.DESCRIPTION).write_text(json.dumps(facts))
+        for name in names:
+            shutil.copy(logs / f"binlog.00000{name}", folder)
+    one, two = (lineage.folder for lineage in archive.lineages(tmp_path))
+    since = GtidSet.parse("0-7-4")
+
+    assert archive.logs_for(tmp_path, since) == one
+    assert archive.logs_for(tmp_path, since, (2, "")) == two
+    for number in (3, 4):
+        shutil.copy(logs / f"binlog.00000{number}", two)
+    assert archive.logs_for(tmp_path, since) == two
