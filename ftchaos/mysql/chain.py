@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import mmap
-import pickle
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -15,10 +12,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ftchaos.clock import iso
-from ftchaos.errors import FtchaosError, Invalid, Unusable
+from ftchaos.errors import Invalid, Unusable
 from ftchaos.mysql.binlog import Damaged, Data, Head, Tail, Torn, Transaction, head, next_transaction, transactions
 from ftchaos.mysql.gtidset import Growing, GtidSet
-from ftchaos.process import die_with_parent
 
 _NAME = re.compile(r"(.+)\.(\d{6,})")
 _HINT = "restore up to the gap with --to, or bring the missing log back into the archive"
@@ -231,43 +227,6 @@ def _gap_before(first: Transaction, since: GtidSet) -> str:
     return ""
 
 
-class Survey:
-    """A :func:`reach` in a process of its own, so that reading the archive costs a recovery nothing meanwhile."""
-
-    def __init__(self, folder: Path, since: GtidSet, boundary: Boundary | None = None) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "ftchaos.mysql.chain"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-        assert self._process.stdin
-        self._process.stdin.write(pickle.dumps((folder, since, boundary)))
-        self._process.stdin.close()
-        self._process.stdin = None
-
-    def result(self) -> Reach:
-        """What a replay would apply; waits for it.
-
-        Raises:
-            Unusable: see :func:`reach`.
-            Invalid: see :func:`reach`.
-        """
-        said, complaint = self._process.communicate()
-        if self._process.returncode:
-            raise Unusable(f"the archive could not be read: {complaint.decode(errors='replace').strip()[-300:]}")
-        answer = pickle.loads(said)  # of our own child
-        if isinstance(answer, FtchaosError):
-            raise answer
-        assert isinstance(answer, Reach)
-        return answer
-
-    def end(self) -> None:
-        """Give up on it."""
-        self._process.kill()
-        self._process.communicate()
-
-
 class _Walk:
     """A reading of the chain, log after log."""
 
@@ -360,21 +319,3 @@ class _Walk:
 
 def _utc(at_s: float) -> str:
     return iso(datetime.fromtimestamp(at_s, UTC))
-
-
-def main() -> None:
-    """Answer one question of a :class:`Survey`."""
-    die_with_parent()
-    folder, since, boundary = pickle.load(sys.stdin.buffer)
-    answer: Reach | FtchaosError
-    try:
-        answer = reach(folder, since, boundary)
-    except FtchaosError as error:
-        answer = type(error)(error.fact, error.hint)
-    sys.stdout.buffer.write(pickle.dumps(answer))
-
-
-if __name__ == "__main__":
-    from ftchaos.mysql import chain  # under the name by which the other process knows its classes
-
-    chain.main()

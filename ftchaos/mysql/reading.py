@@ -21,7 +21,7 @@ from ftchaos.process import die_with_parent
 class Reading:
     """A reading under way; it dies with this process."""
 
-    def __init__(self, folder: Path, since: GtidSet, boundary: Boundary | None) -> None:
+    def __init__(self, folder: Path, since: GtidSet, boundary: Boundary | None = None) -> None:
         """Begin to read; the arguments are those of :func:`ftchaos.mysql.chain.reach`."""
         self._process = subprocess.Popen(
             [sys.executable, "-m", __name__, str(os.getpid())],
@@ -50,6 +50,11 @@ class Reading:
             raise found
         assert isinstance(found, Reach)
         return found
+
+    def end(self) -> None:
+        """Give up on it."""
+        self._process.kill()
+        self._process.communicate()
 
 
 def main() -> None:

@@ -19,7 +19,8 @@ from trio import insert, until
 from ftchaos.errors import Invalid, StepFailed, Unusable
 from ftchaos.mysql import flavour as flavours
 from ftchaos.mysql import replay, restore, session, verify
-from ftchaos.mysql.chain import Boundary, Reach, Survey, logs_in, reach
+from ftchaos.mysql.chain import Boundary, Reach, logs_in, reach
+from ftchaos.mysql.reading import Reading
 from ftchaos.mysql.server import Server
 from ftchaos.mysql.session import Unreachable
 
@@ -38,7 +39,7 @@ def restored(lost: Disaster, tmp_path: Path) -> Iterator[Server]:
 
 
 def survey(lost: Disaster, boundary: Boundary | None = None) -> Reach:
-    return Survey(lost.logs, lost.newer.position, boundary).result()
+    return Reading(lost.logs, lost.newer.position, boundary).result()
 
 
 def content(server: Server) -> verify.Record:

@@ -13,10 +13,11 @@ from ftchaos.errors import StepFailed, Unusable
 from ftchaos.mysql import chain
 from ftchaos.mysql.archive import logs_for
 from ftchaos.mysql.binlog import Damaged, Tail, head, transactions
-from ftchaos.mysql.chain import Boundary, Reach, Survey
+from ftchaos.mysql.chain import Boundary, Reach
 from ftchaos.mysql.flavour import Options
 from ftchaos.mysql.foreign.about import About
 from ftchaos.mysql.gtidset import Growing, GtidSet
+from ftchaos.mysql.reading import Reading
 from ftchaos.mysql.replay import Replayed, replay
 from ftchaos.mysql.session import execute
 from ftchaos.platforms.bench.scratch import Scratch, ensure_space
@@ -44,7 +45,7 @@ class Logs:
         """
         self._folder = folder
         self._boundary = boundary
-        self._survey: Survey | None = None
+        self._reading: Reading | None = None
         self.since: GtidSet | None = None
 
     def begin(self, about: About, flavour: str) -> None:
@@ -53,7 +54,7 @@ class Logs:
         Raises:
             Unusable: the backup does not say, or the logs are not its server's.
         """
-        if self._survey is not None:
+        if self._reading is not None:
             return
         since = position(about, self._folder)
         folder = logs_for(self._folder, since)
@@ -68,7 +69,7 @@ class Logs:
                 _OTHER,
             )
         self.since = since
-        self._survey = Survey(folder, since, self._boundary)
+        self._reading = Reading(folder, since, self._boundary)
 
     def apply(self, server: BenchServer, scratch: Scratch, progress: Progress) -> tuple[Reach, Replayed]:
         """Apply all that is wanted, exactly.
@@ -78,9 +79,9 @@ class Logs:
             Invalid: the target lies before the backup or after the last event.
             StepFailed: the server refused a transaction, or the disk is full.
         """
-        if self._survey is None or self.since is None:
+        if self._reading is None or self.since is None:
             raise StepFailed("the logs were not read", "see the step that restores")
-        reach = self._survey.result()
+        reach = self._reading.result()
         copied = _copied(reach, scratch)
         with server.connect() as session:
             if GtidSet.parse(server.flavour.gtid_executed(session)) != self.since:
@@ -90,9 +91,9 @@ class Logs:
 
     def end(self) -> None:
         """Give up on them."""
-        survey, self._survey = self._survey, None
-        if survey is not None:
-            survey.end()
+        reading, self._reading = self._reading, None
+        if reading is not None:
+            reading.end()
 
 
 def position(about: About, folder: Path) -> GtidSet:
