@@ -136,8 +136,8 @@ class Physical:
                     return
                 _copy_file(file, self._scratch.data / file.relative_to(source), count)
 
-        for folder in {file.parent for file in todo}:
-            (self._scratch.data / folder.relative_to(source)).mkdir(mode=0o700, parents=True, exist_ok=True)
+        for folder in sorted(path for path in source.rglob("*") if path.is_dir()):  # empty ones too: a schema is one
+            (self._scratch.data / folder.relative_to(source)).mkdir(mode=0o700)
         try:
             with ThreadPoolExecutor(_THREADS) as pool:
                 for one in [pool.submit(work) for _ in range(_THREADS)]:

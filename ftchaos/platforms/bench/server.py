@@ -64,7 +64,8 @@ class BenchServer:
             "datadir": str(self._scratch.data),
             "tmpdir": str(self._scratch.temporary),
             "plugin-dir": str(self._scratch.closed),
-            "secure-file-priv": str(self._scratch.closed),
+            # MySQL can forbid it altogether, MariaDB needs a folder to confine it to.
+            "secure-file-priv": "NULL" if self.flavour.name == "mysql" else str(self._scratch.closed),
             "innodb-buffer-pool-size": _pool_bytes(),
         }
         return {**_SEALED, **_SEALED_OF[self.flavour.name], **places, **self._given}
