@@ -11,7 +11,9 @@ def meets_objectives(timeout_s: float = 20.0) -> bool:
     """Whether client operations through the public address met the objectives in the newest sustained window.
 
     Args:
-        timeout_s: how long to wait for such a window.
+        timeout_s: how long to wait for such a window; after a step that failed nobody brings the service back, so
+            that waiting would only put off the healing.
     """
     run = current()
-    return run.traffic.meets_objectives(run.objectives, timeout_s)
+    in_vain = any(step.status == "failed" for step in run.record.steps)
+    return run.traffic.meets_objectives(run.objectives, 0.0 if in_vain else timeout_s)

@@ -7,10 +7,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+from pymysql.err import MySQLError
+
 from ftchaos.clock import now
-from ftchaos.errors import HealFailed, StepFailed
+from ftchaos.errors import HealFailed, Inconclusive, StepFailed
 from ftchaos.mysql import replication
 from ftchaos.mysql.server import Server
+from ftchaos.mysql.session import value
 from ftchaos.platforms.lab import database
 from ftchaos.platforms.lab.decisions import Facts, Folder, Place
 from ftchaos.platforms.lab.lab import Lab
@@ -93,6 +96,8 @@ class Tier:
     def begin(self, server: Server, zone: str) -> None:
         """Begin a server whose data folder is ready; the failover manager is not told of it."""
         self.lab.call("begin_service", spec=database.spec(server, zone).to_json())
+        # MySQL opens its port a moment before the socket that an administrator needs.
+        server.wait_ready(timeout_s=database.READY_TIMEOUT_S)
         self._remember(server, zone)
 
     def lead(self, server: Server) -> None:
@@ -107,15 +112,14 @@ class Tier:
 
     def grow(self, run_id: str) -> str:
         """Give a primary without replicas fresh ones in the other zones, in the place of those that were lost."""
-        primary, password = self.primary, self.lab.secret
+        primary = self.primary
+        self._revive(primary)
         others = [server for server in self.servers.values() if server.name != primary.name]
         for server in others:
-            zone = self.zone(server)
             if not _follows(server, primary):
-                self.lab.call("forget_service", name=server.name)
-                replication.rebuild(primary, server.datadir)
-                self.begin(server, zone)
-                replication.attach(server, primary, password)
+                self._rebuild(server, primary)
+        with primary.connect() as session:  # begun anew, it takes no writes yet
+            replication.lead(primary.flavour, session)
         # Told last: until then a repeated heal grows, after it there is nothing left to put back.
         self._discard(run_id)
         self._tell(primary)
@@ -123,6 +127,8 @@ class Tier:
 
     def put_back(self, run_id: str, primary: str, facts: dict[str, Any]) -> str:
         """Bring the lost volumes back and begin the servers on them as they were.
+
+        Who led before leads again, unless a replica outlived it, was promoted and took writes since.
 
         Args:
             primary: who led before.
@@ -136,16 +142,54 @@ class Tier:
                     self.lab.call("forget_service", name=server.name)
                     shutil.rmtree(server.datadir, ignore_errors=True)
                     aside.rename(server.datadir)
-                if not _answers(server):
-                    self.lab.call("forget_service", name=server.name)
-                    self.begin(server, self.zone(server))
-            leader = self.servers[primary]
-            followers = [server for server in self.servers.values() if server.name != primary]
-            replication.begin(leader, followers, self.lab.secret)
+                self._revive(server)
+            leader = self._most_advanced(primary)
+            for server in self.servers.values():
+                if server.name != leader.name:
+                    self._follow(server, leader)
+            with leader.connect() as session:
+                replication.lead(leader.flavour, session)
             self._tell(leader)
         finally:
             self.manager.resume()
-        return f"{primary} leads again, with its replicas and all volumes as before"
+        return f"{leader.name} leads, with its replicas and all volumes as before"
+
+    def whole(self) -> bool:
+        """Whether the primary takes writes, all others follow it, and the failover manager watches them."""
+        primary = self.primary
+        if self.manager.paused() or set(self.told().servers) != set(self.servers) or not _answers(primary):
+            return False
+        with primary.connect() as session:
+            if value(session, "SELECT @@GLOBAL.read_only"):
+                return False
+        return all(_follows(server, primary) for server in self.servers.values() if server.name != primary.name)
+
+    def _revive(self, server: Server) -> None:
+        """Begin a server anew if it does not answer."""
+        if not _answers(server):
+            self.lab.call("forget_service", name=server.name)
+            self.begin(server, self.zone(server))
+
+    def _most_advanced(self, prefer: str) -> Server:
+        received = {}
+        for name, server in self.servers.items():
+            with server.connect() as session:
+                received[name] = server.flavour.gtid_received(session)
+        return self.servers[replication.most_advanced(server.flavour, received, prefer)]
+
+    def _follow(self, server: Server, leader: Server) -> None:
+        """Let a server follow; one that has what the leader never had is made anew."""
+        try:
+            replication.attach(server, leader, self.lab.secret, semi_sync=False)
+        except replication.Diverged:
+            self._rebuild(server, leader)
+
+    def _rebuild(self, server: Server, leader: Server) -> None:
+        zone = self.zone(server)
+        self.lab.call("forget_service", name=server.name)
+        replication.rebuild(leader, server.datadir)
+        self.begin(server, zone)
+        replication.attach(server, leader, self.lab.secret)
 
     def _tell(self, primary: Server) -> None:
         places = {server.name: Place(server.address, server.port) for server in self.servers.values()}
@@ -190,11 +234,12 @@ def heal(lab: Lab, run_id: str, primary: str, servers: dict[str, Any]) -> str:
     try:
         if len(tier.told().servers) < len(servers):
             return tier.grow(run_id)
-        if any(_aside(server, run_id).exists() for server in tier.servers.values()):
+        # Also without a volume to put back: an earlier heal may have died half way.
+        if any(_aside(server, run_id).exists() for server in tier.servers.values()) or not tier.whole():
             return tier.put_back(run_id, primary, servers)
-        return "its volumes are in place"
-    except StepFailed as error:
+        return "nothing of it was lost"
+    except (Inconclusive, MySQLError, OSError) as error:
         raise HealFailed(
-            f"the database tier of the lab '{lab.name}' is not whole: {error.fact}",
+            f"the database tier of the lab '{lab.name}' is not whole: {getattr(error, 'fact', error)}",
             f"`ftchaos lab down --name {lab.name}` and bring it up anew",
         ) from error
