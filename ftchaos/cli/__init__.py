@@ -2,23 +2,43 @@
 
 from __future__ import annotations
 
-import json
-import os
 import sys
-import traceback
-from datetime import UTC, datetime
+from importlib import import_module
 
 import click
 
 from ftchaos import __version__
-from ftchaos.cli.definitions import drill, experiment
-from ftchaos.cli.lab import lab
-from ftchaos.cli.machine import doctor, recover
-from ftchaos.cli.report import report
 from ftchaos.errors import FtchaosError
 
+COMMANDS = {
+    "doctor": ("machine", "Say what is missing on this machine, and how to get it."),
+    "drill": ("definitions", "Rehearse a recovery and measure it."),
+    "experiment": ("definitions", "Break something and see what stays true."),
+    "lab": ("lab", "Three zones of real servers on this machine."),
+    "recover": ("machine", "Undo whatever an interrupted run left behind."),
+    "report": ("report", "Read and check the evidence of earlier runs."),
+}
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+
+class _Commands(click.Group):
+    """Commands by name and first line; a command's module is imported when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command = getattr(import_module(f"ftchaos.cli.{COMMANDS[cmd_name][0]}"), cmd_name)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, first_line) for name, (_, first_line) in COMMANDS.items()])
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="ftchaos")
 def cli() -> None:
     """Prove or refute the recovery promises of a file-transfer system.
@@ -30,10 +50,6 @@ def cli() -> None:
     4 a heal failed and the system is left harmed, 5 refused, 70 internal error,
     130 interrupted.
     """
-
-
-for command in (drill, experiment, lab, report, recover, doctor):
-    cli.add_command(command)
 
 
 def main() -> None:
@@ -51,7 +67,8 @@ def main() -> None:
     except (KeyboardInterrupt, click.Abort):
         _leave(as_json, "interrupted", "run `ftchaos recover` to see that nothing is left", 130)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # Whoever read us has left: nothing more can be said, not even by the interpreter at its end.
+        sys.stdout = None  # type: ignore[assignment]
         sys.exit(70)
     except Exception as error:  # noqa: BLE001 - the last line of defence: log it, say where, exit 70
         fact = f"internal error: {type(error).__name__}: {error}"
@@ -62,11 +79,17 @@ def _leave(as_json: bool, fact: str, hint: str, exit_code: int, shown: bool = Fa
     if not shown:
         click.echo(f"ftchaos: {fact}" + (f"\nHINT: {hint}" if hint else ""), err=True)
     if as_json:
+        import json
+
         click.echo(json.dumps({"error": {"fact": fact, "hint": hint, "exit_code": exit_code}}))
     sys.exit(exit_code)
 
 
 def _write_log() -> str:
+    import os
+    import traceback
+    from datetime import UTC, datetime
+
     from ftchaos import state
 
     path = state.root() / f"error-{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{os.getpid()}.log"

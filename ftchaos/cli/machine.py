@@ -33,7 +33,7 @@ def recover(dry_run: bool, as_json: bool) -> None:
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print exactly one JSON document.")
 def doctor(as_json: bool) -> None:
-    """Say what is missing on this machine, and the command that gets it."""
+    """Say what is missing on this machine, and how to get it."""
     from ftchaos import doctor as examination
 
     findings = examination.examine()

@@ -17,7 +17,11 @@ GUIDES = [path for path in DOCUMENTS if path.parent.name != "benchmarks"]  # tho
 
 
 def _commands(group: click.Command) -> dict[str, click.Command]:
-    return group.commands if isinstance(group, click.Group) else {}
+    if not isinstance(group, click.Group):
+        return {}
+    context = click.Context(group)
+    found = {name: group.get_command(context, name) for name in group.list_commands(context)}
+    return {name: command for name, command in found.items() if command is not None}
 
 
 def _options(command: click.Command) -> set[str]:
