@@ -31,16 +31,24 @@ from ftchaos.workload.book import read as read_ledger
 
 WRITERS = 4
 LEDGER, ANCHOR_AT = bytes(16), 1000.0
-DAMAGE = {
-    "whole": [],
-    "1000 gaps, 100 corrupt rows": [
-        "DELETE FROM ledger_writes WHERE id & 0xFFFFFFFFFF IN"
-        " (SELECT n * {each} DIV 250 FROM numbers WHERE n < 250)",
-        "UPDATE ledger_writes SET content = LOWER(CONCAT(content, 'x')) WHERE id & 0xFFFFFFFFFF IN"
-        " (SELECT n * {each} DIV 25 + 7 FROM numbers WHERE n < 25)",
-    ],
-    "and the last tenth lost": ["DELETE FROM ledger_writes WHERE id & 0xFFFFFFFFFF > {each} * 9 DIV 10"],
-}  # fmt: skip
+
+
+def damages(each: int) -> dict[str, list[str]]:
+    """What is done to the rows before each comparison, one after the other."""
+    gaps = [write_id(writer, each // 250 * n + 1) for writer in range(1, WRITERS + 1) for n in range(250)]
+    wrong = [write_id(writer, each // 25 * n + 9) for writer in range(1, WRITERS + 1) for n in range(25)]
+    return {
+        "nothing lost": [],
+        "10 gaps": [f"DELETE FROM ledger_writes WHERE id IN ({listed(gaps[::100])})"],
+        "1000 gaps, 100 corrupt rows": [
+            f"DELETE FROM ledger_writes WHERE id IN ({listed(gaps)})",
+            f"UPDATE ledger_writes SET content = 'x' WHERE id IN ({listed(wrong)})",
+        ],
+    }
+
+
+def listed(numbers: list[int]) -> str:
+    return ", ".join(map(str, numbers))
 
 
 def audit(datadir: Path, ledger_folder: Path) -> dict[str, int]:
@@ -143,10 +151,9 @@ def main() -> None:
         with start_plain(flavour, datadir, options=options, ready_timeout_s=120):
             print(f"{flavour.name} {flavour.version_text}, {each * WRITERS:,} acknowledged writes", flush=True)
             fill(datadir, each)
-            for name, statements in DAMAGE.items():
-                with session.connect(datadir, database="ftchaos") as connection, connection.cursor() as cursor:
-                    for statement in statements:
-                        cursor.execute(statement.format(each=each))
+            for name, statements in damages(each).items():
+                with session.connect(datadir, database="ftchaos") as connection:
+                    session.execute(connection, statements)
                 compare(name, datadir, ledger_folder, given.rounds)
 
 

@@ -109,10 +109,10 @@ def intervals(sequences: set[int]) -> tuple[tuple[int, int], ...]:
 def test_gaps_and_corrupt_rows_are_those_that_were_planted(
     connect: Connect, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
-    """Small stretches, so that every path from whole to halved to islands is taken, on two connections."""
+    """Small stretches, so that every path from whole to blocks to islands is taken, on two connections."""
     chance = random.Random(seed)
     monkeypatch.setattr(survivors, "STRETCH", chance.choice([7, 50, 1000]))
-    monkeypatch.setattr(survivors, "ISLANDS", chance.choice([2, 8, 64]))
+    monkeypatch.setattr(survivors, "BLOCK_BITS", chance.choice([0, 2, 5]))
     monkeypatch.setattr(survivors, "PARALLEL_FROM", 1)
     attempted = chance.randint(1, 300)
     present = {seq for seq in range(1, attempted + 1) if chance.random() < chance.choice([0.1, 0.9, 0.99])}
@@ -226,10 +226,7 @@ def test_write_committed_after_the_snapshot_is_not_seen(connect: Connect, monkey
     assert Surviving(((1, 10),)) == found.writers[FIRST]
 
 
-def test_cost_follows_the_gaps_and_not_the_rows(
-    connect: Connect, servers: Trio, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(survivors, "ISLANDS", 16)
+def test_cost_follows_the_gaps_and_not_the_rows(connect: Connect) -> None:
     with connect() as connection:
         insert(connection, FIRST, range(1, 20_001))
 
@@ -248,7 +245,7 @@ def test_cost_follows_the_gaps_and_not_the_rows(
         gapped = selects()
 
     assert whole <= 5
-    assert gapped <= whole + 3 * 2 * 11
+    assert whole + 1 + 3 == gapped
 
 
 def test_server_that_is_gone_makes_the_audit_inconclusive(connect: Connect) -> None:
