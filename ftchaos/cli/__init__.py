@@ -68,7 +68,7 @@ def main() -> None:
         _leave(as_json, "interrupted", "run `ftchaos recover` to see that nothing is left", 130)
     except BrokenPipeError:
         # Whoever read us has left: nothing more can be said, not even by the interpreter at its end.
-        sys.stdout = None  # type: ignore[assignment]
+        sys.stdout = None
         sys.exit(70)
     except Exception as error:  # noqa: BLE001 - the last line of defence: log it, say where, exit 70
         fact = f"internal error: {type(error).__name__}: {error}"

@@ -30,7 +30,7 @@ from ftchaos.__main__ import main
 sys.argv = ["ftchaos", "--help"]
 try:
     main()
-except SystemExit:
+finally:
     print([name for name in {dear} if name in sys.modules])
 """
 
