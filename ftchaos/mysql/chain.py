@@ -257,11 +257,13 @@ class _Walk:
 
     def _take(self, path: Path, found: Iterator[Transaction]) -> None:
         begin = end = 0
+        by_time = self.boundary.at_s is not None
+        newest = {source: self.since.newest(source) for source in self.since.ranges}
         try:
             for transaction in found:
                 source, number = transaction.source, transaction.number
-                late = self.boundary.at_s is not None and self.boundary.lies_before(transaction)
-                if number <= self.since.newest(source) and self.since.covers(source, number):
+                late = by_time and self.boundary.lies_before(transaction)
+                if number <= newest.get(source, 0) and self.since.covers(source, number):
                     self._ensure_in_backup(transaction, late)
                 elif late or self.met:
                     self.following, self.met = transaction, True

@@ -28,6 +28,7 @@ from ftchaos.mysql.verify import gtid_reached
 
 Progress = Callable[[int, int], None]  # bytes done, bytes in all
 _NOBODY = 4_000_000_002  # a replication id that no server has
+_UNREADABLE = frozenset({1594, 1595, 13121, 13117})  # the relay log cannot be read, by the numbers of both flavours
 _POLL_S = 0.02
 _PROGRESS_S = 0.25
 
@@ -57,6 +58,7 @@ def replay(server: Server, reach: Reach, progress: Progress | None = None, *, st
         stall_s: how long it may get nowhere.
 
     Raises:
+        Unusable: an event does not match its checksum, which the server itself recomputes for each.
         StepFailed: the server refused a transaction, got nowhere, or died; or it is not exactly at the point wanted.
     """
     size_bytes = sum(part.end - part.begin for part in reach.parts)
@@ -142,12 +144,16 @@ def _status(session: Session, mariadb: bool) -> _Status:
 
     Raises:
         StepFailed: it ended.
+        Unusable: it ended because it cannot read on.
     """
     row = rows(session, "SHOW SLAVE STATUS" if mariadb else "SHOW REPLICA STATUS")[0]
     if row["Slave_SQL_Running" if mariadb else "Replica_SQL_Running"] != "Yes":
         # With several workers the coordinator only says that one of them failed.
         words = str(row["Last_SQL_Error"] or "it was stopped")
-        raise StepFailed(f"the replay ended early, in {row['Relay_Log_File']} at {row['Relay_Log_Pos']}: {words}")
+        fact = f"the replay ended early, in {row['Relay_Log_File']} at {row['Relay_Log_Pos']}: {words}"
+        if int(row["Last_SQL_Errno"]) in _UNREADABLE:
+            raise Unusable(fact, "the archive is damaged there; restore up to it with --to, or fetch that log again")
+        raise StepFailed(fact)
     return _Status(str(row["Relay_Log_File"]).rpartition("/")[2], int(row["Relay_Log_Pos"]))
 
 

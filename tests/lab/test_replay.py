@@ -109,6 +109,20 @@ def test_skipped_log_is_found_before_anything_is_replayed(lost: Disaster, tmp_pa
         survey(damaged)
 
 
+def test_flipped_bit_in_a_log_is_found_by_the_server_before_it_is_applied(
+    lost: Disaster, restored: Server, tmp_path: Path
+) -> None:
+    damaged = lost.copy(tmp_path)
+    log = logs_in(damaged.logs)[1]
+    whole = bytearray(log.read_bytes())
+    whole[whole.index(b"written_at" if b"written_at" in whole else b"ledger_writes", len(whole) // 2) + 40] ^= 4
+    log.write_bytes(whole)
+    with pytest.raises(Unusable, match="checksum"):
+        reach(damaged.logs, damaged.newer.position)
+    with pytest.raises(Unusable, match="ended early"):
+        replay.replay(restored, survey(damaged))
+
+
 def test_target_after_the_last_event_is_refused_by_the_survey_too(lost: Disaster) -> None:
     with pytest.raises(Invalid, match="after the archive's last event"):
         survey(lost, Boundary(at_s=time.time() + 3600))
