@@ -15,7 +15,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -257,11 +257,11 @@ def _files(data: Path) -> tuple[File, ...]:
 
 
 def _ensure_room(source: Server, backups: Path, method: Method) -> None:
-    needed = sum(
-        path.stat().st_blocks * 512
-        for path in source.datadir.rglob("*")
-        if path.is_file() and not str(path.relative_to(source.datadir)).startswith(_LOGS)
-    )
+    needed = 0
+    for path in source.datadir.rglob("*"):
+        if not str(path.relative_to(source.datadir)).startswith(_LOGS):
+            with suppress(FileNotFoundError):  # the server goes on, and removes what it needs no more
+                needed += path.lstat().st_blocks * 512
     needed = needed // 4 if method == "logical" else needed + _SPARE_BYTES
     if needed > shutil.disk_usage(backups).free:
         raise StepFailed(f"no room for a backup of {needed >> 20} MiB in {backups}", _room_hint(backups))
