@@ -104,12 +104,12 @@ class Book:
 
     def _grow(self) -> None:
         capacity = self._capacity + CHUNK_WRITES
-        self._release()
         for part, file in self._files.items():
-            # Allocated, not only promised: a store into a hole of a full disk would kill this process.
-            size_bytes = HEADER_BYTES + _width(part) * capacity
-            os.posix_fallocate(file.fileno(), 0, size_bytes)
+            # Allocated, not only promised: a store into a hole of a full disk would kill this process. When there is
+            # no room, writes under way can still be settled, for the mapping before is not given up yet.
+            os.posix_fallocate(file.fileno(), 0, HEADER_BYTES + _width(part) * capacity)
             os.pwrite(file.fileno(), Header(self._header.ledger, self.writer, self.kind, capacity).pack(part), 0)
+        self._release()
         self._outcomes = mmap.mmap(self._files["outcomes"].fileno(), 0)
         self._times_map = mmap.mmap(self._files["times"].fileno(), 0)
         self._times = memoryview(self._times_map)[HEADER_BYTES:].cast("I")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from collections.abc import Callable
 from pathlib import Path
 
@@ -64,6 +65,24 @@ def test_ledger_grows_past_a_chunk(tmp_path: Path) -> None:
     (writer,) = book.read(tmp_path).writers
 
     assert [(1, CHUNK_WRITES + 3)] == list(writer.acknowledged())
+
+
+def test_disk_that_is_full_ends_the_ledger_and_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(book, "CHUNK_WRITES", 64)
+    (one,) = book.create(tmp_path, [("mysql", 7)], ANCHOR_AT)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (700, hard))
+    try:
+        first, *_ = [one.attempt() for _ in range(64)]
+        with pytest.raises(OSError, match="too large"):
+            one.attempt()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    one.settle(first, Outcome.ACKNOWLEDGED)
+
+    assert [(1, 1)] == list(book.read(tmp_path).writers[0].acknowledged())
+    one.close()
+    assert 64 == book.read(tmp_path).writers[0].attempted
 
 
 def test_write_that_was_timed_but_never_attempted_is_not_one(tmp_path: Path) -> None:
