@@ -104,4 +104,5 @@ def _stream(path: Path, packed: str) -> About:
         size_bytes=path.stat().st_size,
         whole="unknown",
         whole_detail="it is only known when all of it was unpacked",
+        details={"packed": packed},
     )

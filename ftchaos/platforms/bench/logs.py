@@ -21,7 +21,7 @@ from ftchaos.mysql.reading import Reading
 from ftchaos.mysql.replay import Replayed, replay
 from ftchaos.mysql.session import execute
 from ftchaos.platforms.bench.scratch import Scratch, ensure_space
-from ftchaos.platforms.bench.server import BenchServer
+from ftchaos.platforms.bench.server import BenchServer, last_words
 
 _NO_ACCOUNT = "1133,1141,1147,1269,1396"  # a statement about an account that is not there
 # SQL does not bring accounts along, so statements of the logs that change them have nothing to change.
@@ -29,6 +29,7 @@ ACCOUNTS_ARE_ELSEWHERE: Mapping[str, Options] = {
     "mariadb": {"slave-skip-errors": _NO_ACCOUNT},
     "mysql": {"replica-skip-errors": f"{_NO_ACCOUNT},1410,3162,3523"},
 }
+_FOREIGN_TABLE = "a backup of some schemas only cannot be brought forward with logs that change others"
 _OTHER = "name the logs of the server that the backup was taken from"
 
 Progress = Callable[[int, int], None]
@@ -86,8 +87,11 @@ class Logs:
         with server.connect() as session:
             if GtidSet.parse(server.flavour.gtid_executed(session)) != self.since:
                 execute(session, server.flavour.set_gtid_position(str(self.since), logged=False))
-        with _shared():
-            return reach, replay(server.server, copied, progress)
+        try:
+            with _shared():
+                return reach, replay(server.server, copied, progress)
+        except StepFailed as error:
+            raise StepFailed(f"{error.fact} ({last_words(scratch.log)})", error.hint or _FOREIGN_TABLE) from error
 
     def end(self) -> None:
         """Give up on them."""

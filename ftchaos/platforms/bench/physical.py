@@ -221,12 +221,6 @@ def preparer(about: About) -> str:
     return program
 
 
-def needed_bytes(about: About) -> int:
-    """Space for the copy and for what a server adds; a packed stream is taken to be four times as big inside."""
-    packed = about.kind == "stream" and "," in about.method
-    return about.size_bytes * (4 if packed else 1)
-
-
 def _copy_file(source: Path, target: Path, count: Callable[[int], None]) -> None:
     descriptor = os.open(source, os.O_RDONLY | os.O_NOFOLLOW)
     with os.fdopen(descriptor, "rb", buffering=0) as file, target.open("xb", buffering=0) as copy:

@@ -28,6 +28,10 @@ class Bench:
         self._options = options
         self._recovery: BenchRecovery | None = None
 
+    @property
+    def lock_name(self) -> str:
+        return f"{self.name}.{self.environment}"
+
     def targets(self) -> list[str]:
         """Nothing is destroyed."""
         return []

@@ -7,7 +7,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
-from ftchaos.clock import iso
+from ftchaos.clock import iso, now
 from ftchaos.config import Restore
 from ftchaos.errors import FtchaosError, Invalid, StepFailed, Unusable
 from ftchaos.mysql import flavour as flavours
@@ -26,13 +26,16 @@ from ftchaos.platforms.bench.answers import answers, newest_at
 from ftchaos.platforms.bench.logical import Logical
 from ftchaos.platforms.bench.logs import ACCOUNTS_ARE_ELSEWHERE, Logs
 from ftchaos.platforms.bench.looks import judged, look, look_again
-from ftchaos.platforms.bench.physical import Physical, needed_bytes, preparer
+from ftchaos.platforms.bench.physical import Physical, preparer
 from ftchaos.platforms.bench.server import BenchServer
 from ftchaos.undo import UndoLog
 from ftchaos.units import human_duration, human_size
 
 Progress = Callable[[int, int], None]
-_GROWTH = 2.5  # a restored dump with its indexes against its text, generously
+# At least so many times as big as the backup is what it becomes: text grows by its indexes, and packing hides a lot.
+_GROWTH = {"dump": 1.5, "mydumper": 1.5, "folder": 1.0, "stream": 1.0}
+_UNPACKED = 3
+_TELL_S = 0.1
 
 
 class BenchRecovery:
@@ -103,8 +106,8 @@ class BenchRecovery:
         """Have the scratch folder and, for SQL, an empty server in its jail."""
         about = self._known()
         self._scratch = made = scratch.make(self._run_id, self._undo)
-        factor = 1.0 if about.kind in ("folder", "stream") else _GROWTH
-        scratch.ensure_space(made.folder, int(needed_bytes(about) * factor))
+        growth = _GROWTH[about.kind] * (_UNPACKED if about.details.get("packed") else 1)
+        scratch.ensure_space(made.folder, int(about.size_bytes * growth))
         self._jail = jail.strongest()
         facts = {"isolation": self._jail.sentence}
         if about.kind in ("folder", "stream"):
@@ -120,9 +123,9 @@ class BenchRecovery:
         """Bring the backup's data into the server."""
         with scratch.watched(self._have_scratch()):
             if isinstance(self._restore, Physical):
-                self.server = self._restore.restore(progress, self._make)
+                self.server = self._restore.restore(_now_and_then(progress), self._make)
             elif self._restore is not None:
-                self._restore.restore(progress)
+                self._restore.restore(_now_and_then(progress))
         assert self._restore is not None
         self._about = about = self._restore.about
         self._read_logs(about)
@@ -275,6 +278,19 @@ class BenchRecovery:
             "gtid": about.gtid or "",
             "taken_at": iso(about.taken.at) if about.taken and about.taken.sure else None,
         }
+
+
+def _now_and_then(progress: Progress) -> Progress:
+    """The same, told at most ten times a second: a dump may have a statement for every row."""
+    told_at = 0.0
+
+    def tell(done: int, total: int) -> None:
+        nonlocal told_at
+        if done >= total or now() - told_at >= _TELL_S:
+            told_at = now()
+            progress(done, total)
+
+    return tell
 
 
 def _iso(utc_s: float) -> str:
