@@ -28,5 +28,5 @@ def heal(record: Record) -> str:
             lab = Lab.attach(arguments["lab"])
         except Invalid:
             return "its lab is gone"
-        return tier.heal(lab, arguments["run_id"], arguments["primary"], arguments["servers"])
+        return tier.heal(lab, arguments["run_id"], arguments["servers"])
     raise HealFailed(f"the lab knows no heal '{record.heal}'", "a newer ftchaos may have written this undo log")

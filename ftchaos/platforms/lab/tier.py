@@ -68,6 +68,7 @@ class Tier:
         deadline = now() + timeout_s
         primary = self.primary
         for replica in self.replicas():
+            _wake(replica)
             while not _follows(replica, primary):
                 if now() > deadline:
                     raise StepFailed(
@@ -125,30 +126,30 @@ class Tier:
         self._tell(primary)
         return f"{primary.name} leads, with fresh replicas {', '.join(server.name for server in others)}"
 
-    def put_back(self, run_id: str, primary: str, facts: dict[str, Any]) -> str:
+    def put_back(self, run_id: str, facts: dict[str, Any]) -> str:
         """Bring the lost volumes back and begin the servers on them as they were.
 
-        Who led before leads again, unless a replica outlived it, was promoted and took writes since.
+        Who led before leads again, unless a replica outlived it and was promoted: that one took writes since.
 
         Args:
-            primary: who led before.
-            facts: what ``lab.json`` said of the servers then.
+            facts: what ``lab.json`` said of the servers before.
         """
         self.manager.pause()
         try:
-            self.lab.call("remember", facts={"mysql": {"primary": primary, "servers": facts}})
+            self.lab.call("remember", facts={"mysql": {"servers": facts}})
             for server in self.servers.values():
                 if (aside := _aside(server, run_id)).exists():
                     self.lab.call("forget_service", name=server.name)
                     shutil.rmtree(server.datadir, ignore_errors=True)
                     aside.rename(server.datadir)
                 self._revive(server)
-            leader = self._most_advanced(primary)
+            leader = self.primary
             for server in self.servers.values():
                 if server.name != leader.name:
                     self._follow(server, leader)
             with leader.connect() as session:
                 replication.lead(leader.flavour, session)
+            self.lab.call("remember", facts={"mysql": {"primary": leader.name}})
             self._tell(leader)
         finally:
             self.manager.resume()
@@ -169,13 +170,6 @@ class Tier:
         if not _answers(server):
             self.lab.call("forget_service", name=server.name)
             self.begin(server, self.zone(server))
-
-    def _most_advanced(self, prefer: str) -> Server:
-        received = {}
-        for name, server in self.servers.items():
-            with server.connect() as session:
-                received[name] = server.flavour.gtid_received(session)
-        return self.servers[replication.most_advanced(server.flavour, received, prefer)]
 
     def _follow(self, server: Server, leader: Server) -> None:
         """Let a server follow; one that has what the leader never had is made anew."""
@@ -216,6 +210,16 @@ def _answers(server: Server) -> bool:
     return True
 
 
+def _wake(replica: Server) -> None:
+    """Let an applier go on that rests without an error, as after a backup that was killed."""
+    if not _answers(replica):
+        return
+    with replica.connect() as session:
+        status = replica.flavour.replica_status(session)
+        if status is not None and not status.applying and not status.error:
+            session.cursor().execute(replica.flavour.begin_applying())
+
+
 def _follows(server: Server, primary: Server) -> bool:
     if not _answers(server):
         return False
@@ -224,7 +228,7 @@ def _follows(server: Server, primary: Server) -> bool:
     return status is not None and status.applying and status.source == primary.address
 
 
-def heal(lab: Lab, run_id: str, primary: str, servers: dict[str, Any]) -> str:
+def heal(lab: Lab, run_id: str, servers: dict[str, Any]) -> str:
     """Heal a destroyed tier: grow it around the restored primary when that took over, else put everything back.
 
     Raises:
@@ -236,7 +240,7 @@ def heal(lab: Lab, run_id: str, primary: str, servers: dict[str, Any]) -> str:
             return tier.grow(run_id)
         # Also without a volume to put back: an earlier heal may have died half way.
         if any(_aside(server, run_id).exists() for server in tier.servers.values()) or not tier.whole():
-            return tier.put_back(run_id, primary, servers)
+            return tier.put_back(run_id, servers)
         return "nothing of it was lost"
     except (Inconclusive, MySQLError, OSError) as error:
         raise HealFailed(
