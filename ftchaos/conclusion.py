@@ -6,6 +6,7 @@ they mean. No measured value of the evidence comes from anywhere else.
 
 from __future__ import annotations
 
+import itertools
 import os
 import platform as machine
 from dataclasses import dataclass
@@ -123,7 +124,8 @@ def _read(folder: Path) -> _Raw:
         if record.fault_targets:
             proven_at = witnessing.proven_at(observations, record.fault_targets, record.fault_at)
         if operations is not None:
-            restored = recovering.restored(operations, record.objectives, record.fault_at)
+            # What is still healthy before the damage shows is no recovery; the time counts from the fault all the same.
+            restored = recovering.restored(operations, record.objectives, proven_at or record.fault_at)
     return _Raw(
         folder,
         record,
@@ -163,7 +165,7 @@ def _facts(raw: _Raw) -> verdict.Facts:
         unmet_before=tuple(record.unmet["before"]) if "before" in record.unmet else None,
         steps_failed=_steps_failed(raw),
         fault_proven=raw.proven_at is not None if record.fault_at is not None else None,
-        audit_complete=(raw.audit is not None) if ledger else verified,
+        audit_complete=_audited(raw) if ledger else verified,
         self_test_passed=None if raw.self_test is None else raw.self_test == "",
         recovery_time_s=None if restored_at is None or record.fault_at is None else restored_at - record.fault_at,
         watched_s=_watched_s(raw),
@@ -174,6 +176,21 @@ def _facts(raw: _Raw) -> verdict.Facts:
         unexpected=classes.unexpected if classes else None,
         deviations=tuple(record.unmet["after"]) if "after" in record.unmet else None,
         damage=_damage(raw) if verified else None,
+    )
+
+
+def _audited(raw: _Raw) -> bool:
+    """Whether every write was looked for, and there was something to look for: each kind of writer had succeeded."""
+    if raw.audit is None or raw.ledger is None or raw.record.fault_at is None:
+        return False
+    fault_at = raw.record.fault_at
+    return all(
+        any(
+            writer.known_at(first) < fault_at
+            for writer in raw.ledger.of(kind)
+            for first, _ in itertools.islice(writer.acknowledged(), 1)
+        )
+        for kind in raw.ledger.kinds()
     )
 
 

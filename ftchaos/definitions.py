@@ -72,6 +72,15 @@ class ControlBlock(_Strict):
     provider: Provider
 
 
+class FromEnvironment(_Strict):
+    """A value from the environment; chaoslib's other kinds would run a program before the guard has had its say."""
+
+    type: Literal["env"]
+    key: str = Field(min_length=1)
+    default: str | bool | int | float | None = None
+    env_var_type: Literal["str", "int", "float", "bool"] | None = None
+
+
 class Extension(_Strict):
     """What ftchaos adds to a definition; it ends in the evidence and tells an auditor what was meant.
 
@@ -99,8 +108,8 @@ class Definition(_Strict):
     version: str | None = None
     tags: list[str] = []
     contributions: dict[str, Literal["high", "medium", "low", "none"]] = {}
-    configuration: dict[str, Any] = {}
-    controls: list[ControlBlock] = Field(min_length=1)
+    configuration: dict[str, str | bool | int | float | FromEnvironment] = {}
+    controls: list[ControlBlock] = Field(min_length=1, max_length=1)
     extensions: list[Extension] = Field(min_length=1, max_length=1)
     hypothesis: Hypothesis = Field(alias="steady-state-hypothesis")
     method: list[Activity] = Field(min_length=1)

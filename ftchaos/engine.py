@@ -22,7 +22,7 @@ from ftchaos import run as runs
 from ftchaos.atomic import write
 from ftchaos.clock import Clock, now
 from ftchaos.config import load
-from ftchaos.errors import FtchaosError, Refused
+from ftchaos.errors import FtchaosError, Interrupted, Invalid, Refused
 from ftchaos.evidence import Evidence
 from ftchaos.objectives import Objectives
 from ftchaos.options import Options
@@ -30,7 +30,6 @@ from ftchaos.platforms.base import Platform
 from ftchaos.record import Part, RunRecord, Step
 from ftchaos.run import Progress, Run
 from ftchaos.traffic import TrafficProcesses
-from ftchaos.undo import FILE as UNDO_FILE
 from ftchaos.undo import UndoLog
 from ftchaos.units import duration_s
 
@@ -91,7 +90,16 @@ def plan(kind: str, name: str, given: Mapping[str, Any]) -> Plan:
     Raises:
         Invalid: the definition, the configuration or an option cannot be used.
     """
-    return _plan(definitions.load(definitions.find(kind, name)), given)
+    from chaoslib.configuration import load_configuration
+    from chaoslib.exceptions import ChaosException
+
+    loaded = definitions.load(definitions.find(kind, name))
+    explicit = {key: value for key, value in given.items() if value is not None}
+    try:
+        configured = load_configuration(loaded.data.get("configuration", {}), dict(explicit))
+    except ChaosException as error:
+        raise Invalid(f"{loaded.path}: {error}", "set what its configuration names, see --help") from error
+    return _plan(loaded, {**configured, **explicit})
 
 
 def _plan(loaded: definitions.Loaded, given: Mapping[str, Any]) -> Plan:
@@ -104,11 +112,16 @@ def _plan(loaded: definitions.Loaded, given: Mapping[str, Any]) -> Plan:
         platforms.make(config, options),
         dataclasses.replace(
             objectives,
-            rto_s=duration_s(given.get("rto") or objectives.rto_s),
-            rpo_s=duration_s(given.get("rpo") or objectives.rpo_s),
+            rto_s=_objective_s(given.get("rto"), objectives.rto_s),
+            rpo_s=_objective_s(given.get("rpo"), objectives.rpo_s),
         ),
         config.environment(options.environment).protected,
     )
+
+
+def _objective_s(given: Any, promised_s: float) -> float:
+    """What the user demands, where zero is a demand too, else what was promised."""
+    return promised_s if given in (None, "") else duration_s(given)
 
 
 def preview(plan: Plan) -> dict[str, Any]:
@@ -173,13 +186,20 @@ def begin(experiment: Mapping[str, Any], configuration: Mapping[str, Any]) -> No
     guard.ensure_allowed(plan.options.environment, plan.protected)
     plan.platform.targets()  # whatever cannot be reached is refused while nothing is there yet
     run_id = runs.new_id(plan.extension.id)
-    lock = guard.EnvironmentLock(plan.options.lock_name)
+    lock = guard.EnvironmentLock(plan.platform.lock_name)
     lock.acquire(run_id)
     try:
+        recover.ensure_nothing_left(plan.platform.lock_name)
         folder = runs.make_folder(plan.options.reports, run_id)
         record = _record(plan, run_id)
         run = Run(
-            record, folder, plan.options, plan.platform, progress, UndoLog(folder / UNDO_FILE), TrafficProcesses(folder)
+            record,
+            folder,
+            plan.options,
+            plan.platform,
+            progress,
+            UndoLog(recover.undo_log(run_id)),
+            TrafficProcesses(folder),
         )
         run.save()
         recover.announce(run)
@@ -245,7 +265,9 @@ def hypothesis_ended(state: Mapping[str, Any]) -> None:
     """Keep whether the steady state was met, and which probe said otherwise."""
     if (active := runs.active()) is None or _session.part is None:
         return
-    unmet = [] if state.get("steady_state_met") else [probe["activity"]["name"] for probe in state["probes"][-1:]]
+    if state.get("steady_state_met") is None:
+        return
+    unmet = [] if state["steady_state_met"] else [probe["activity"]["name"] for probe in state["probes"][-1:]]
     active.record.unmet[_session.part.removeprefix("hypothesis ")] = unmet
     active.save()
 
@@ -297,6 +319,8 @@ def interrupted(by: str) -> None:
     """Keep what interrupted the run."""
     if (active := runs.active()) is not None:
         active.record.interrupted = active.record.interrupted or by
+    else:
+        _session.problem = Interrupted(f"interrupted by {by} before the run began", "nothing was touched")
 
 
 def end(journal: dict[str, Any] | None) -> None:
@@ -313,16 +337,21 @@ def end(journal: dict[str, Any] | None) -> None:
             run.record.problem = run.record.problem or "Chaos Toolkit ended before it had a journal"
         elif journal.get("status") in ("interrupted", "aborted") and not run.record.problem:
             run.record.interrupted = run.record.interrupted or f"Chaos Toolkit says {journal['status']}"
-        run.traffic.end()
-        run.record.ended_at = now()
-        healing = run.undo.heal(platforms.heal, run.progress.note)
+        try:
+            run.traffic.end()
+        finally:
+            run.record.ended_at = now()
+            healing = run.undo.heal(platforms.heal, run.progress.note)
         run.platform.end()
         run.save()
+        recover.keep_undo(run.id, run.folder)
         _write_journal(run.folder, journal)
         evidence = conclusion.write(conclusion.conclude(run.folder), run.folder)
         if not healing.failed and not healing.unnoted:
             recover.forget(run.id)
         _session.result = Result(evidence, run.folder)
+        decided = evidence.reasons[0] if evidence.reasons else evidence.summary
+        logging.getLogger("chaostoolkit").info("ftchaos: %s: %s %s", evidence.verdict.upper(), decided, run.folder)
         if journal is not None:
             _tell(journal, evidence)
     finally:

@@ -88,11 +88,6 @@ class Options:
             if (value := getattr(self, field.name)) is not None
         }
 
-    @property
-    def lock_name(self) -> str:
-        """What one run at a time may hold: an environment, or one named lab of it."""
-        return f"{self.environment}.{self.lab}" if self.lab else self.environment
-
 
 _CONVERSIONS: Mapping[str, Callable[[Any], Any]] = {
     "reports": Path,

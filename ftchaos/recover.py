@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ftchaos import manifest, platforms, state
 from ftchaos.atomic import write
-from ftchaos.errors import Invalid, Locked
+from ftchaos.errors import FtchaosError, Invalid, Locked, Refused
 from ftchaos.guard import EnvironmentLock
 from ftchaos.run import Run
 from ftchaos.undo import FILE, UndoLog
@@ -53,7 +53,7 @@ def announce(run: Run) -> None:
     note = {
         "run_id": run.id,
         "folder": str(run.folder),
-        "lock": run.options.lock_name,
+        "lock": run.platform.lock_name,
         "environment": run.options.environment,
     }
     try:
@@ -65,58 +65,99 @@ def announce(run: Run) -> None:
         ) from error
 
 
+def undo_log(run_id: str) -> Path:
+    """Where a run's undo log lies while it is needed: with the note, as evidence may be moved or removed."""
+    return state.root() / "runs" / f"{run_id}.undo.jsonl"
+
+
+def keep_undo(run_id: str, folder: Path) -> None:
+    """Put the undo log into the run's evidence."""
+    if undo_log(run_id).exists():
+        write(folder / FILE, undo_log(run_id).read_bytes())
+
+
+def ensure_nothing_left(lock_name: str) -> None:
+    """Refuse to begin on what a dead run may have left harmed; call it with the lock held.
+
+    Raises:
+        Refused: there is such a run.
+    """
+    for path in _notes():
+        with suppress(OSError, ValueError):  # a broken note is for `ftchaos recover` to tell of
+            note = json.loads(path.read_text())
+            if note.get("lock") == lock_name:
+                raise Refused(
+                    f"the run {note['run_id']} died here and what it harmed is not healed",
+                    "run `ftchaos recover` first",
+                )
+
+
 def forget(run_id: str) -> None:
     """The run is complete: nothing is to be recovered."""
     _note(run_id).unlink(missing_ok=True)
-    _note(run_id).with_suffix(".undo.jsonl").unlink(missing_ok=True)
+    undo_log(run_id).unlink(missing_ok=True)
 
 
 def recover(*, dry_run: bool, progress: Callable[[str], None]) -> list[Recovered]:
     """Heal what dead runs left behind, and complete their evidence as interrupted.
 
-    Runs that are alive are left alone. A second call finds nothing to do.
+    Runs that are alive are left alone, and one that cannot be recovered does not stand in the way of the others. A
+    second call finds nothing to do.
     """
     found = []
-    for path in sorted((state.root() / "runs").glob("*.json")):
-        note = json.loads(path.read_text())
-        with EnvironmentLock(note["lock"]) as lock:
+    for path in _notes():
+        try:
+            note = json.loads(path.read_text())
+            run_id, folder, lock_name = str(note["run_id"]), Path(note["folder"]), str(note["lock"])
+        except FileNotFoundError:  # it has just ended well
+            continue
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            found.append(Recovered(path.stem, "", [], [f"its note {path} cannot be read: {error}"]))
+            continue
+        with EnvironmentLock(lock_name) as lock:
             try:
-                lock.acquire(f"recovery of {note['run_id']}")
+                lock.acquire(f"recovery of {run_id}")
             except Locked:
-                progress(f"{note['run_id']} is still running; it is left alone")
+                progress(f"{run_id} is still running; it is left alone")
                 continue
-            found.append(_recover(note, dry_run, progress))
+            if path.exists():
+                found.append(_recover(run_id, folder, dry_run, progress))
     found.extend(_labs(dry_run, progress))
     return found
 
 
-def _recover(note: dict[str, Any], dry_run: bool, progress: Callable[[str], None]) -> Recovered:
-    folder = Path(note["folder"])
-    undo = UndoLog(_undo_log(folder, note["run_id"]))
+def _recover(run_id: str, folder: Path, dry_run: bool, progress: Callable[[str], None]) -> Recovered:
+    undo = UndoLog(undo_log(run_id))
+    try:
+        records = undo.records()
+    except Invalid as error:
+        return Recovered(run_id, str(folder), [], [error.fact])
     if dry_run:
-        due = [record.why for record in undo.records() if not record.healed]
-        return Recovered(note["run_id"], str(folder), due, [])
+        return Recovered(run_id, str(folder), [record.why for record in records if not record.healed], [])
     healing = undo.heal(platforms.heal, progress)
-    if not healing.failed:
-        if folder.is_dir():
-            from ftchaos import conclusion
-
-            conclusion.interrupted(folder, "ftchaos was killed; `ftchaos recover` healed what it had harmed")
-        forget(note["run_id"])
-    return Recovered(
-        note["run_id"], str(folder), [record.why for record in healing.healed],
-        [f"{record.why}: {error}" for record, error in healing.failed],
-    )  # fmt: skip
+    healed = [record.why for record in healing.healed]
+    if healing.failed:
+        return Recovered(run_id, str(folder), healed, [f"{record.why}: {error}" for record, error in healing.failed])
+    _complete(run_id, folder, progress)
+    forget(run_id)
+    return Recovered(run_id, str(folder), healed, [])
 
 
-def _undo_log(folder: Path, run_id: str) -> Path:
-    """The undo log to go on with: once a run has its manifest, its own is evidence and must not change any more."""
-    if not (folder / manifest.FILE).exists():
-        return folder / FILE
-    copy = state.root() / "runs" / f"{run_id}.undo.jsonl"
-    if not copy.exists():
-        write(copy, (folder / FILE).read_bytes())
-    return copy
+def _complete(run_id: str, folder: Path, progress: Callable[[str], None]) -> None:
+    """Complete the evidence; where that cannot be done, say so, as the system itself is whole."""
+    from ftchaos import conclusion
+
+    if not folder.is_dir() or (folder / manifest.FILE).exists():
+        return
+    try:
+        keep_undo(run_id, folder)
+        conclusion.interrupted(folder, "ftchaos was killed; `ftchaos recover` healed what it had harmed")
+    except (FtchaosError, OSError, ValueError, KeyError, TypeError) as error:
+        progress(f"the evidence of {run_id} cannot be completed, its raw files stay in {folder}: {error}")
+
+
+def _notes() -> list[Path]:
+    return sorted(path for path in (state.root() / "runs").glob("*.json") if not path.name.startswith("."))
 
 
 def _labs(dry_run: bool, progress: Callable[[str], None]) -> list[Recovered]:

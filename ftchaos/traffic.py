@@ -143,12 +143,13 @@ class TrafficProcesses:
         """Whether clients saw the service meet its objectives for the newest sustained window."""
         deadline = now() + timeout_s
         while True:
+            if self._ended_writers:
+                return False
             operations = recovery.operations(self._live(PUBLIC).writers)
-            end = operations.sent_at[-1] if len(operations) else now()
             # One operation must have been sent after the window, hence the little more.
-            if recovery.restored(operations, objectives, end - objectives.sustain_s * 1.1 - 0.2):
+            if recovery.restored(operations, objectives, now() - objectives.sustain_s * 1.1 - 0.2):
                 return True
-            if self._ended_writers or now() > deadline:
+            if now() > deadline:
                 return False
             self.ensure_alive()
             time.sleep(0.1)

@@ -23,8 +23,9 @@ def verify(folder: Path) -> list[str]:
     written = evidence.read(folder)
     try:
         computed = conclusion.conclude(folder)
-    except FtchaosError as error:
-        return [*problems, f"the raw data gives no evidence any more: {error.fact}"]
+    except (FtchaosError, OSError, ValueError, KeyError, TypeError) as error:
+        said = error.fact if isinstance(error, FtchaosError) else str(error)
+        return [*problems, f"the raw data gives no evidence any more: {said}"]
     # The sentence is written from the rest, and an older ftchaos may have worded it otherwise.
     differing = _differences(written.model_dump(exclude={"summary"}), computed.model_dump(exclude={"summary"}))
     return [*problems, *differing]

@@ -15,7 +15,7 @@ def audit_writes() -> str:
         The number of acknowledged and of lost writes, in words.
     """
     run = current()
-    run.require("warm")
+    run.require("cut_over")
     run.progress.note("audit: looking for every acknowledged write")
     run.traffic.end_writers()
     total = run.traffic.audit(run.platform.survivors, run.fault_at()).total

@@ -6,6 +6,7 @@ import time
 
 from ftchaos.clock import now
 from ftchaos.errors import Inconclusive
+from ftchaos.platforms.base import Step
 from ftchaos.run import Run, current
 
 __all__ = ["destroy_database_tier"]
@@ -27,23 +28,26 @@ def destroy_database_tier() -> str:
     recovery = run.platform.recovery()
     targets = list(recovery.destroy_targets())
     step = recovery.destroy(run.undo, run.id, lambda: run.begin_fault(DESTROYED, targets))
-    _prove(run, targets)
-    run.keep("destroy", step)
+    proven_at = _prove(run, targets)
+    run.keep("destroy", Step(step.summary, facts={**step.facts, "proven_at": proven_at}))
     return step.summary
 
 
-def _prove(run: Run, targets: list[str]) -> None:
-    """Wait until the witness has seen all targets go down.
+def _prove(run: Run, targets: list[str]) -> float:
+    """When the witness had seen all targets go down.
 
     Raises:
         Inconclusive: it has not within the time.
+        StepFailed: it does not look any more.
     """
     fault_at = run.fault_at()
     deadline = fault_at + PROOF_TIMEOUT_S
-    while run.traffic.proven_at(targets, fault_at) is None:
+    while (proven_at := run.traffic.proven_at(targets, fault_at)) is None:
+        run.traffic.ensure_alive()
         if now() > deadline:
             raise Inconclusive(
                 f"the fault was never seen: {', '.join(targets)} still answered from outside",
                 "the injection had no effect; nothing can be concluded from this run",
             )
         time.sleep(0.01)
+    return proven_at

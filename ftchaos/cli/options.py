@@ -54,7 +54,8 @@ def running(function: F) -> F:
         click.option("--method", type=click.Choice(["physical", "logical"]), help="Kind of backup that the lab takes."),
         click.option("--size", type=SIZE, help="Data in the lab's database, like 1GiB."),
         click.option("--mysql-flavour", type=FLAVOURS, help="The lab's database; the one that is found."),
-        click.option("--lab", metavar="NAME", help="A lab that is up; else one for this run alone."),
+        click.option("--warm-timeout", type=DURATION, help="How long to watch for the service to come back, like 2m."),
+        click.option("--lab", metavar="NAME", help="A lab that is up; else `default` if it is, else one for this run."),
         click.option("-v", "--verbose", is_flag=True, help="Show the log of Chaos Toolkit as well."),
     ):
         function = option(function)

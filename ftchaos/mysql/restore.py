@@ -214,8 +214,12 @@ def _copy(backup: Backup, datadir: Path, progress: Progress) -> None:
 
     with ThreadPoolExecutor(THREADS) as pool:
         futures = [pool.submit(copy, file) for file in sorted(backup.files, key=lambda file: -file.size_bytes)]
-        for future in futures:
-            future.result()
+        try:
+            for future in futures:
+                future.result()
+        except BaseException:  # a signal too: the other thread must not copy on
+            failed.set()
+            raise
 
 
 def _copy_file(backup: Backup, file: File, datadir: Path, told: Callable[[int], None]) -> None:

@@ -28,6 +28,7 @@ from ftchaos.mysql.server import Server, start_plain
 from ftchaos.mysql.session import SOCKET, Session, execute, rows, value
 from ftchaos.mysql.verify import SYSTEM_SCHEMAS, Record, record
 
+LEASH = ("setpriv", "--pdeathsig", "KILL")  # a copy that nobody waits for any more must not go on
 Progress = Callable[[str], None]
 _LOGS = ("binlog.", "relay", "ib_logfile", "#innodb_redo", "#innodb_temp", "ibtmp", "mysql.sock", "undo")
 _OWN_TO_A_SERVER = ("auto.cnf", "mysql.pid", "mysql.sock", "mysql.sock.lock", "#innodb_temp", "ibtmp1")
@@ -211,7 +212,7 @@ def _dump(argv: list[str], cwd: Path, target: Path) -> str:
     with (
         target.open("wb") as file,
         subprocess.Popen(
-            argv, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            [*LEASH, *argv], cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         ) as process,
         ThreadPoolExecutor(1) as pool,
     ):
@@ -273,7 +274,9 @@ def _room_hint(folder: Path) -> str:
 
 def _run(argv: list[str], cwd: Path, what: str) -> None:
     """Run a program where the server's socket has a short name."""
-    done = subprocess.run(argv, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    done = subprocess.run(
+        [*LEASH, *argv], cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
     if done.returncode:
         said = _last(done.stderr)
         full = "No space left" in said or "Errcode: 28" in said or os.strerror(28) in said

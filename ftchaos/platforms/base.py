@@ -91,6 +91,10 @@ class Platform(Protocol):
     name: str
     accepts_backup_age: bool
 
+    @property
+    def lock_name(self) -> str:
+        """What only one run at a time may touch, however it was named."""
+
     def targets(self) -> list[str]:
         """What a run would destroy, in words, for the preview; touches nothing."""
 

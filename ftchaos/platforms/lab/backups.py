@@ -44,11 +44,15 @@ class Backups:
         return backup
 
     def problem(self) -> str:
-        """Empty when there is a complete backup and an archive beside it, else what is wrong."""
+        """Empty when there is a complete backup and the archive grows under load, else what is wrong."""
         complete, rejected = backups_in(self.folder)
         if not complete:
             return rejected[0].why if rejected else f"there is no backup in {self.folder}"
-        return "" if archive.newest(self.archive) else f"the archive {self.archive} is empty"
+        try:
+            self._wait_until_archive_grows()
+        except StepFailed as error:
+            return error.fact
+        return ""
 
     def _continues(self, backup: Backup) -> bool:
         """Whether a backup is of the primary of the moment: the archive of another does not continue it."""

@@ -12,7 +12,7 @@ from ftchaos.errors import FtchaosError, Inconclusive, Invalid
 from ftchaos.mysql import session as sessions
 from ftchaos.options import Options
 from ftchaos.platforms.base import Address, Progress, Recovery, Traffic
-from ftchaos.platforms.lab import heals
+from ftchaos.platforms.lab import balancer, heals
 from ftchaos.platforms.lab.backups import Backups
 from ftchaos.platforms.lab.lab import Lab
 from ftchaos.platforms.lab.layout import EDGE, PUBLIC_PORT, WRITER_PORT, ZONES
@@ -45,6 +45,10 @@ class LabPlatform:
         if self._lab is None:
             raise Inconclusive("the lab of this run was not begun", "see the begin of the run")
         return self._lab
+
+    @property
+    def lock_name(self) -> str:
+        return f"lab.{self.options.lab or DEFAULT_LAB}"
 
     @property
     def tier(self) -> Tier:
@@ -104,6 +108,9 @@ class LabPlatform:
             with primary.connect(timeout_s=2) as session:
                 if sessions.value(session, "SELECT @@GLOBAL.read_only"):
                     return f"{primary.name} leads, but takes no writes"
+            pointed = balancer.current_writer(self.lab.folder)
+            if pointed != (primary.address, primary.port):
+                return f"{primary.name} leads, but the public address leads to {pointed}"
         except (FtchaosError, MySQLError) as error:
             return f"the primary does not answer: {error}"
         return ""
