@@ -88,7 +88,7 @@ class Service:
         asyncio.set_event_loop(self._loop)
         self._loop.run_until_complete(self._begin())
         self._loop.run_forever()
-        self._loop.run_until_complete(self._runner.cleanup())
+        self._loop.run_until_complete(self._end())
         self._loop.close()
 
     async def _begin(self) -> None:
@@ -101,6 +101,13 @@ class Service:
         self.url = site._server.sockets[0].getsockname()  # type: ignore[union-attr]
         self.url = f"http://127.0.0.1:{self.url[1]}"
         self._ready.set()
+
+    async def _end(self) -> None:
+        await self._runner.cleanup()
+        hanging = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in hanging:
+            task.cancel()
+        await asyncio.gather(*hanging, return_exceptions=True)
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         upload = await request.json()
