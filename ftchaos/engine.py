@@ -22,7 +22,7 @@ from ftchaos import run as runs
 from ftchaos.atomic import write
 from ftchaos.clock import Clock, now
 from ftchaos.config import load
-from ftchaos.errors import FtchaosError, Interrupted, Invalid, Refused
+from ftchaos.errors import FtchaosError, HealFailed, Inconclusive, Interrupted, Invalid, Refused
 from ftchaos.evidence import Evidence
 from ftchaos.objectives import Objectives
 from ftchaos.options import Options
@@ -30,7 +30,7 @@ from ftchaos.platforms.base import Platform
 from ftchaos.record import Part, RunRecord, Step
 from ftchaos.run import Progress, Run
 from ftchaos.traffic import TrafficProcesses
-from ftchaos.undo import UndoLog
+from ftchaos.undo import Healing, UndoLog
 from ftchaos.units import duration_s
 
 LOG_FILE = "chaostoolkit.log"
@@ -343,10 +343,7 @@ def end(journal: dict[str, Any] | None) -> None:
             run.record.ended_at = now()
             healing = run.undo.heal(platforms.heal, run.progress.note)
         run.platform.end()
-        run.save()
-        recover.keep_undo(run.id, run.folder)
-        _write_journal(run.folder, journal)
-        evidence = conclusion.write(conclusion.conclude(run.folder), run.folder)
+        evidence = _write_evidence(run, journal, healing)
         if not healing.failed and not healing.unnoted:
             recover.forget(run.id)
         _session.result = Result(evidence, run.folder)
@@ -359,6 +356,27 @@ def end(journal: dict[str, Any] | None) -> None:
         _log_into(None)
         if _session.lock is not None:
             _session.lock.release()
+
+
+def _write_evidence(run: Run, journal: dict[str, Any] | None, healing: Healing) -> Evidence:
+    """Complete the run's folder, the log of it too: what is written after the manifest would alter it.
+
+    Raises:
+        HealFailed: something is still harmed, and not even the evidence can say so.
+        Inconclusive: the folder cannot be written.
+    """
+    try:
+        run.save()
+        recover.keep_undo(run.id, run.folder)
+        _write_journal(run.folder, journal)
+        _log_into(None)
+        return conclusion.write(conclusion.conclude(run.folder), run.folder)
+    except OSError as error:
+        fact = f"the evidence cannot be written to {run.folder}: {error.strerror}"
+        if healing.failed:
+            record, problem = healing.failed[0]
+            raise HealFailed(f"not healed: {record.why}: {problem}; and {fact}", "run `ftchaos recover`") from error
+        raise Inconclusive(fact, "make room there; `ftchaos recover` then completes it") from error
 
 
 def _tell(journal: dict[str, Any], evidence: Evidence) -> None:
