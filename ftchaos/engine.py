@@ -22,7 +22,7 @@ from ftchaos import run as runs
 from ftchaos.atomic import write
 from ftchaos.clock import Clock, now
 from ftchaos.config import load
-from ftchaos.errors import FtchaosError, HealFailed, Inconclusive, Interrupted, Invalid, Refused
+from ftchaos.errors import FtchaosError, HealFailed, Inconclusive, Interrupted, Invalid, Refused, StepFailed
 from ftchaos.evidence import Evidence
 from ftchaos.objectives import Objectives
 from ftchaos.options import Options
@@ -371,8 +371,9 @@ def _write_evidence(run: Run, journal: dict[str, Any] | None, healing: Healing) 
         _write_journal(run.folder, journal)
         _log_into(None)
         return conclusion.write(conclusion.conclude(run.folder), run.folder)
-    except OSError as error:
-        fact = f"the evidence cannot be written to {run.folder}: {error.strerror}"
+    except (OSError, StepFailed) as error:
+        fact = f"the evidence cannot be written to {run.folder}"
+        fact = error.fact if isinstance(error, StepFailed) else f"{fact}: {error.strerror}"
         if healing.failed:
             record, problem = healing.failed[0]
             raise HealFailed(f"not healed: {record.why}: {problem}; and {fact}", "run `ftchaos recover`") from error
@@ -391,6 +392,18 @@ def _write_journal(folder: Path, journal: dict[str, Any] | None) -> None:
     write(folder / JOURNAL_FILE, json.dumps(journal, indent=1, default=str, ensure_ascii=False) + "\n")
 
 
+class _LogFile(logging.FileHandler):
+    """The log of a run; on a full disk it is cut short, and what the steps say is not lost among its tracebacks."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Nothing more can be done."""
+
+    def close(self) -> None:
+        """Give up what cannot be written any more."""
+        with contextlib.suppress(OSError):
+            super().close()
+
+
 def _quiet(verbose: bool) -> None:
     """Chaos Toolkit's log goes to the run's folder, and to the terminal only when asked for."""
     logger = logging.getLogger("chaostoolkit")
@@ -405,7 +418,7 @@ def _log_into(folder: Path | None) -> None:
         logger.removeHandler(handler)
         handler.close()
     if folder is not None:
-        handler = logging.FileHandler(folder / LOG_FILE)
+        handler = _LogFile(folder / LOG_FILE)
         handler.of_ftchaos = True  # type: ignore[attr-defined]
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
         logger.addHandler(handler)

@@ -94,8 +94,17 @@ class Run:
         return self.record.objectives
 
     def save(self) -> None:
-        """Put the record on disk."""
-        self.record.save(self.folder)
+        """Put the record on disk.
+
+        Raises:
+            StepFailed: it cannot be written.
+        """
+        try:
+            self.record.save(self.folder)
+        except OSError as error:
+            raise StepFailed(
+                f"the record of the run cannot be written to {self.folder}: {error.strerror}", "make room there"
+            ) from error
 
     def begin_fault(self, fault: str, targets: list[str]) -> None:
         """Mark the instant at which the injection call begins.
