@@ -12,8 +12,9 @@ from ftchaos.platforms.lab.layout import MYSQL_PORT, ZONES, Layout
 from ftchaos.platforms.lab.service import ServiceSpec
 
 READY_TIMEOUT_S = 120.0
-# MySQL leaves its pid in a lock file, and in a zone that was begun anew somebody else has that pid.
-_WITHOUT_STALE_LOCK = ("sh", "-c", 'rm -f mysql.sock.lock; exec "$@"', "sh")
+# MySQL leaves its pid in a lock file, and in a zone that was begun anew somebody else has that pid. And temporary files
+# are named by pid as well: servers of two labs have equal ones, so that each needs a folder for itself.
+_ALONE = ("sh", "-c", 'rm -rf mysql.sock.lock ../tmp && mkdir ../tmp && exec "$@"', "sh")
 
 
 def server(flavour: Flavour, layout: Layout, folder: Path, zone: str, server_id: int, name: str = "") -> Server:
@@ -32,12 +33,16 @@ def server(flavour: Flavour, layout: Layout, folder: Path, zone: str, server_id:
 def spec(server: Server, zone: str, options: Options | None = None) -> ServiceSpec:
     """How the supervisor begins a server whose data folder is ready."""
     argv = server.flavour.server_argv(
-        server.datadir, server_id=server.server_id, bind=server.address, port=server.port, options=options
+        server.datadir,
+        server_id=server.server_id,
+        bind=server.address,
+        port=server.port,
+        options={"tmpdir": str(server.datadir.with_name("tmp")), **(options or {})},
     )
     return ServiceSpec(
         server.name,
         zone,
-        (*_WITHOUT_STALE_LOCK, *argv),
+        (*_ALONE, *argv),
         cwd=str(server.datadir),
         log=str(server.datadir.parent / "error.log"),
         port=server.port,
