@@ -84,6 +84,10 @@ class Logs:
             raise StepFailed("the logs were not read", "see the step that restores")
         reach = self._reading.result()
         copied = _copied(reach, scratch)
+        if links := [path.name for path in scratch.data.iterdir() if path.is_symlink()]:
+            raise StepFailed(
+                f"the server has made links in its data folder: {', '.join(links)}", "do not trust the backup"
+            )
         with server.connect() as session:
             if GtidSet.parse(server.flavour.gtid_executed(session)) != self.since:
                 execute(session, server.flavour.set_gtid_position(str(self.since), logged=False))
@@ -135,11 +139,11 @@ def position(about: About, folder: Path) -> GtidSet:
 def _copied(reach: Reach, scratch: Scratch) -> Reach:
     """The same with copies of its logs: a server of another user must read them, and never reaches the originals."""
     ensure_space(scratch.folder, 2 * sum(part.path.stat().st_size for part in reach.parts))
-    (folder := scratch.folder / "logs").mkdir(exist_ok=True)
+    scratch.logs.mkdir()
     parts = []
     try:
         for part in reach.parts:
-            target = folder / part.path.name
+            target = scratch.logs / part.path.name
             shutil.copyfile(part.path, target)
             target.chmod(0o666)  # the folder above is open to nobody else
             parts.append(part._replace(path=target))

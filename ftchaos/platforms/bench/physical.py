@@ -95,7 +95,7 @@ class Physical:
         self.pages = self._check_pages(server, flavour)
         self._let_us_in(flavour)
         try:
-            server.begin({"init-file": str(self._scratch.folder / "admin.sql")})
+            server.begin({"init-file": str(self._scratch.admin)})
         except StepFailed as error:
             pages = f"; {self.pages.detail}" if self.pages.result == "failed" else ""
             raise Unusable(
@@ -200,7 +200,7 @@ class Physical:
     def _let_us_in(self, flavour: Flavour) -> None:
         """The accounts are those of the original server, whose passwords nobody told us."""
         statements = "".join(f"{statement};\n" for statement in _ADMIN[flavour.name])
-        (self._scratch.folder / "admin.sql").write_text(statements)
+        self._scratch.admin.write_text(statements)
 
 
 def preparer(about: About) -> str:

@@ -27,10 +27,12 @@ _GONE_S = 20.0
 
 @dataclass(frozen=True)
 class Scratch:
-    """The folders of one bench.
+    """The places of one bench.
+
+    What we write ourselves lies outside of what the jail may write, so that nobody in there can lead us elsewhere.
 
     Attributes:
-        folder: what the jail may write; all others lie in it.
+        folder: what the jail may write.
     """
 
     folder: Path
@@ -54,6 +56,16 @@ class Scratch:
     def jail(self) -> Path:
         """Where the jail's root is mounted, outside of what it may write."""
         return self.folder.parent / "jail"
+
+    @property
+    def logs(self) -> Path:
+        """Copies of the binary logs."""
+        return self.folder.parent / "logs"
+
+    @property
+    def admin(self) -> Path:
+        """Statements that let us in."""
+        return self.folder.parent / "admin.sql"
 
     @property
     def log(self) -> Path:
