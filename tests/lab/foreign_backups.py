@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
 import zstandard
 from pymysql.err import MySQLError
 
@@ -74,10 +75,18 @@ class Source:
         return Path(shutil.copy2(source, to / name))
 
 
-@contextmanager
-def taken(flavour_name: str, folder: Path) -> Iterator[Source]:
+_taken: dict[str, Source] = {}
+
+
+def taken(flavour_name: str, factory: pytest.TempPathFactory) -> Source:
+    """The backups of a server of this flavour; taken once for all tests."""
+    if flavour_name not in _taken:
+        _taken[flavour_name] = _take(find(flavour_name), factory.mktemp(f"foreign-{flavour_name}"))
+    return _taken[flavour_name]
+
+
+def _take(flavour: Flavour, folder: Path) -> Source:
     """Begin a server, take its backups, write on, and stop it."""
-    flavour = find(flavour_name)
     data = folder / "data"
     copy(template(flavour, SIZE_BYTES, lambda text: None), data)
     source = Source(flavour, folder / "backups", folder / "logs")
@@ -94,7 +103,7 @@ def taken(flavour_name: str, folder: Path) -> Iterator[Source]:
         _write_on(source, connection)
     for log in sorted(data.glob("binlog.0*")):
         shutil.copy2(log, source.logs)
-    yield source
+    return source
 
 
 @contextmanager

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +25,9 @@ restore:
 """
 
 
-@pytest.fixture(scope="module")
-def source(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Source]:
-    with taken("mariadb", tmp_path_factory.mktemp("mariadb")) as found:
-        yield found
+@pytest.fixture
+def source(tmp_path_factory: pytest.TempPathFactory) -> Source:
+    return taken("mariadb", tmp_path_factory)
 
 
 def run(

@@ -17,23 +17,15 @@ from ftchaos.mysql import session
 from ftchaos.platforms.bench import scratch
 
 
-@pytest.fixture(scope="module")
-def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Source]:
-    with taken("mariadb", tmp_path_factory.mktemp("mariadb")) as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def mysql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Source]:
-    with taken("mysql", tmp_path_factory.mktemp("mysql")) as found:
-        yield found
+@pytest.fixture
+def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Source:
+    """For what is the same on both."""
+    return taken("mariadb", tmp_path_factory)
 
 
 @pytest.fixture(params=["mariadb", "mysql"])
-def source(request: pytest.FixtureRequest) -> Source:
-    """Of both flavours, for what the server itself must find."""
-    found: Source = request.getfixturevalue(request.param)
-    return found
+def source(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Source:
+    return taken(request.param, tmp_path_factory)
 
 
 def flip(path: Path, offset: int) -> None:
