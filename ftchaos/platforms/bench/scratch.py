@@ -21,7 +21,8 @@ PLATFORM = "bench"
 HEAL = "bench.scratch"
 RESERVE_BYTES = 512 << 20  # what a server needs beside its data, and what is always left to others
 _OURS = (b"inmate.py", b"--datadir=", b"--target-dir=")
-_WATCH_S = 0.5
+_FULL = ("No space left on device", "Disk full", "Disk is full")
+_WATCH_S = 0.25
 _GONE_S = 20.0
 
 
@@ -113,42 +114,54 @@ def ensure_space(folder: Path, need_bytes: int) -> None:
 
 
 class DiskWatch:
-    """Whether the disk ran out; a server that waits for space would never say so."""
+    """Whether the disk ran out: a server that waits for space never says so, and one that dies of it says little."""
 
-    def __init__(self) -> None:
-        self.full = False
+    def __init__(self, scratch: Scratch) -> None:
+        self._scratch = scratch
+        self._seen = False
 
-    def ensure(self, folder: Path) -> None:
+    def look(self) -> bool:
+        """Whether nearly nothing is left, now or before."""
+        self._seen = self._seen or shutil.disk_usage(self._scratch.folder).free < RESERVE_BYTES // 4
+        return self._seen
+
+    def ensure(self) -> None:
         """Turn a consequence of a full disk into what it was.
 
         Raises:
             StepFailed: the disk was full.
         """
-        if self.full:
+        if self.look() or self._server_says_so():
             raise StepFailed(
-                f"no space was left in {folder}: the server was killed before it could fill the disk",
+                f"no space was left in {self._scratch.folder}, so the restore was ended",
                 "free some, or set FTCHAOS_STATE to a folder on another disk",
             )
 
+    def _server_says_so(self) -> bool:
+        try:
+            words = self._scratch.log.read_text(errors="replace")
+        except FileNotFoundError:
+            return False
+        return any(mark in words for mark in _FULL)
+
 
 @contextmanager
-def watched(scratch: Scratch) -> Iterator[DiskWatch]:
+def watched(scratch: Scratch) -> Iterator[None]:
     """Kill the bench's programs when the disk is nearly full, so that nothing hangs and others keep some space."""
-    watch, done = DiskWatch(), Event()
+    watch, done = DiskWatch(scratch), Event()
 
     def look() -> None:
         while not done.wait(_WATCH_S):
-            if shutil.disk_usage(scratch.folder).free < RESERVE_BYTES // 4:
-                watch.full = True
+            if watch.look():
                 kill(scratch.folder.parent)
                 return
 
     thread = Thread(target=look, name="disk-watch", daemon=True)
     thread.start()
     try:
-        yield watch
+        yield
     except Exception:
-        watch.ensure(scratch.folder)
+        watch.ensure()
         raise
     finally:
         done.set()
