@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import mmap
 import re
+from collections import deque
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import inf
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +19,7 @@ from ftchaos.mysql.binlog import Damaged, Data, Head, Tail, Torn, Transaction, h
 from ftchaos.mysql.gtidset import Growing, GtidSet
 
 _NAME = re.compile(r"(.+)\.(\d{6,})")
+_CLOCKS_S = 2.0  # by which the clocks of servers may differ
 _HINT = "restore up to the gap with --to, or bring the missing log back into the archive"
 
 
@@ -167,20 +170,34 @@ def _ensure_follows(one: Path, other: Path, seen: GtidSet, before: GtidSet) -> N
         raise Unusable(f"gap in the archive between {one.name} and {other.name}: {what}", _HINT)
 
 
-def continues(path: Path, offset: int, since: GtidSet) -> bool:
+def continues(path: Path, offset: int, since: GtidSet, at_s: float = inf) -> bool:
     """Whether what lies at an offset of a log is what follows a backup; by a look at one event.
 
-    Logs of two servers may name the same transactions, but hardly begin them at the same byte.
+    Logs of two servers may name the same transactions, but hardly begin them at the same byte. And a log that does
+    not reach the offset has nothing that is younger than the backup.
+
+    Args:
+        path: the log.
+        offset: where the backup stands in it.
+        since: what the backup has.
+        at_s: as of when, in UTC seconds, where that is known.
     """
     with opened(path) as data:
         if offset >= len(data):
-            return True  # the archive has not got that far, or nothing followed
+            return _newest_at_s(data) <= at_s + _CLOCKS_S
         try:
             about = head(data)
             found = next_transaction(data, about, offset)
         except Damaged:
             return False
     return found is None or not since.covers(found.source, found.number)
+
+
+def _newest_at_s(data: Data) -> float:
+    tail = Tail()
+    with suppress(Damaged):
+        deque(transactions(data, head(data), tail, verify=False), maxlen=0)
+    return tail.last_event_at_s
 
 
 def begins_after(folder: Path, since: GtidSet) -> str:

@@ -167,7 +167,8 @@ def _ensure_continued(backup: Backup, archive: Path) -> Path:
         if not same:
             raise Unusable(f"it is of another server: nothing of server {origin.server_id} is in the archive")
         log = same[-1].folder / origin.file
-        if log.exists() and not continues(log, origin.position, backup.position):
+        consistent_at_s = datetime.fromisoformat(backup.consistent_at).timestamp()
+        if log.exists() and not continues(log, origin.position, backup.position, consistent_at_s):
             raise Unusable(f"it is of another server: what follows it in {origin.file} is not its next transaction")
     return logs_for(archive, backup.position, (origin.server_id, origin.server_uuid) if origin else None)
 

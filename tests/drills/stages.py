@@ -29,7 +29,8 @@ from ftchaos.report import progress
 from ftchaos.traffic import LEDGER, TrafficProcesses
 from ftchaos.workload import book
 
-CONFIGURATION = "objectives: {sustain: 1s}\n"
+# Short, as there are many drills; lenient, as machines that run tests are busy.
+CONFIGURATION = "objectives: {sustain: 1s, p95: 2s}\n"
 WHOLE_WITHIN_S = 15.0
 Act = Callable[[LabRecovery], None]
 
