@@ -99,7 +99,9 @@ def test_an_archive_that_is_not_as_it_was_written_is_not_replayed(
     shutil.copy(tmp_path / logs[0].name, logs[0])
 
     assert result.evidence.verdict == "inconclusive"
-    assert f"replay the archived log: {logs[0].name}: an event " in reasons(result)
+    # A flipped byte within an event is found by its checksum, in the server; a hole in the log before that.
+    found = "the replay ended early" if flaw == "a flipped byte" else f"{logs[0].name}: an event "
+    assert f"replay the archived log: {found}" in reasons(result)
     stage.ensure_whole(result)
 
 
@@ -264,7 +266,7 @@ def _assert_boundary(folder: Path, boundary_at: float) -> float:
 
 def _with_rpo(folder: Path, rpo_s: float) -> Path:
     """The same run with another promise."""
-    copy = folder.with_name("promised-otherwise")
+    copy = folder.parent.parent / f"promised-otherwise-{folder.name}"
     shutil.copytree(folder, copy)
     edit_json(copy / "run.json", lambda record: record["objectives"].update(rpo_s=rpo_s))
     return copy
