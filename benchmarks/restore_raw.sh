@@ -36,13 +36,14 @@ for log in "$ARCHIVE"/binlog.0*; do
   cp "$log" "$DATA/$name"
   echo "./$name"
 done >"$DATA/relay.index"
+durable="SET GLOBAL sync_binlog = 1, GLOBAL innodb_flush_log_at_trx_commit = 1; FLUSH LOGS"
 if [ "$FLAVOUR" = mariadb ]; then
   sql "SET GLOBAL sync_binlog = 0, GLOBAL innodb_flush_log_at_trx_commit = 0;
     CHANGE MASTER TO MASTER_HOST='x', MASTER_USE_GTID=no, RELAY_LOG_FILE='relay.000001', RELAY_LOG_POS=4;
-    START SLAVE SQL_THREAD; SELECT MASTER_GTID_WAIT('$LAST')" >/dev/null
+    START SLAVE SQL_THREAD; SELECT MASTER_GTID_WAIT('$LAST'); $durable" >/dev/null
 else
   sql "SET GLOBAL sync_binlog = 0, GLOBAL innodb_flush_log_at_trx_commit = 0;
     CHANGE REPLICATION SOURCE TO SOURCE_HOST='x', RELAY_LOG_FILE='relay.000001', RELAY_LOG_POS=4;
-    START REPLICA SQL_THREAD; SELECT WAIT_FOR_EXECUTED_GTID_SET('$LAST')" >/dev/null
+    START REPLICA SQL_THREAD; SELECT WAIT_FOR_EXECUTED_GTID_SET('$LAST'); $durable" >/dev/null
 fi
 mark replay

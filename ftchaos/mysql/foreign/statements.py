@@ -19,7 +19,8 @@ LIMIT_BYTES = 512 << 20
 _CHUNK_BYTES = 1 << 20
 _LINE = b";\n"
 _BETWEEN = re.compile(
-    rb"(?:\s++|--(?:[ \t\r\f\v][^\n]*+)?\n|\#[^\n]*+\n|/\*(?![!M+]).*?\*/|/\*M(?!!).*?\*/|/\*M!999999\\-.*?\*/)*+", re.S
+    rb"(?>(?:\s++|--(?:[ \t\r\f\v][^\n]*+)?\n|\#[^\n]*+\n|/\*(?![!M+]).*?\*/|/\*M(?!!).*?\*/|/\*M!999999\\-.*?\*/)*)",
+    re.S,
 )
 _DELIMITER = re.compile(rb"DELIMITER[ \t]+([^\s]+)[^\n]*\n", re.I)
 _DELIMITER_BEGUN = re.compile(rb"DELIMITER[ \t]", re.I)
@@ -93,9 +94,9 @@ def _whole(delimiter: bytes) -> re.Pattern[bytes]:
     first, all_of_it = re.escape(delimiter[:1]), re.escape(delimiter)
     parts = [
         rb"[^'\"`#/\-\\" + first + rb"]++",
-        rb"'(?:[^'\\]++|\\.|'')*+'(?!')",
-        rb"\"(?:[^\"\\]++|\\.|\"\")*+\"(?!\")",
-        rb"`(?:[^`]++|``)*+`",
+        rb"'(?>(?:[^'\\]++|\\.|'')*)'(?!')",
+        rb"\"(?>(?:[^\"\\]++|\\.|\"\")*)\"(?!\")",
+        rb"`(?>(?:[^`]++|``)*)`",
         rb"/\*(?![!M+]).*?\*/",
         rb"/\*M(?=[^!]).*?\*/",
         rb"/\*(?=[!+])",
@@ -109,7 +110,8 @@ def _whole(delimiter: bytes) -> re.Pattern[bytes]:
     ]
     if len(delimiter) > 1:
         parts.append(rb"(?!" + all_of_it + rb")" + first + rb"(?=.)")
-    return re.compile(rb"(?:" + rb"|".join(parts) + rb")*+" + all_of_it, re.S)
+    # Atomic groups, not ``(...)*+``: Python before 3.11.5 matches that wrongly where a part can backtrack.
+    return re.compile(rb"(?>(?:" + rb"|".join(parts) + rb")*)" + all_of_it, re.S)
 
 
 def _ensure_nothing_left(rest: bytes, begin: int) -> None:
