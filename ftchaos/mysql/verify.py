@@ -75,6 +75,7 @@ class _Table:
     schema: str
     name: str
     size_bytes: int
+    plain: bool  # in one piece, in InnoDB
 
     @property
     def key(self) -> str:
@@ -103,31 +104,22 @@ def record(connect: Connect, progress: Progress | None = None) -> Record:
         tables = _tables(session)
         schema = schema_fingerprint(session)
         lengths = _lengths(session)
-    tasks = [(table, kind) for kind in ("checksum", "count") for table in tables]
 
-    def work(session: Session, task: tuple[_Table, str]) -> tuple[str, str, tuple[int, ...]]:
-        table, kind = task
-        if kind == "checksum":
-            return table.key, kind, (_checksum(session, table),)
-        sums = "".join(
-            f", SUM(LENGTH({_quoted(column)})) AS s{i}" for i, column in enumerate(lengths.get(table.key, ()))
-        )
+    def work(session: Session, table: _Table) -> tuple[_Table, int, list[int]]:
+        checksum, seen = _summed(session, table)
+        texts = lengths.get(table.key, ())
+        if not texts and table.plain:
+            return table, seen, [checksum]
+        sums = "".join(f", SUM(LENGTH({_quoted(text)})) AS s{number}" for number, text in enumerate(texts))
         found = rows(session, f"SELECT COUNT(*) AS n{sums} FROM {table.sql}")[0]
-        return table.key, kind, tuple(int(number or 0) for number in found.values())
+        count, *more = (int(number or 0) for number in found.values())
+        return table, count, [checksum, *more]
 
-    done: dict[tuple[str, str], tuple[int, ...]] = {}
-    for key, kind, numbers in _each(connect, tasks, work, _told(progress, tables, 2)):
-        done[key, kind] = numbers
-    return Record(
-        schema,
-        {
-            table.key: TableRecord(
-                done[table.key, "count"][0],
-                ":".join(map(str, (*done[table.key, "checksum"], *done[table.key, "count"][1:]))),
-            )
-            for table in sorted(tables, key=lambda table: table.key)
-        },
-    )
+    done = _each(connect, tables, work, _told(progress, tables))
+    counted = {table.key: count for table, count, _ in done}
+    counted |= _recounted(connect, [(table, count) for table, count, _ in done if table.plain and count])
+    records = {table.key: TableRecord(counted[table.key], ":".join(map(str, sums))) for table, _, sums in done}
+    return Record(schema, dict(sorted(records.items())))
 
 
 def differences(wanted: Record, found: Record) -> list[str]:
@@ -169,7 +161,7 @@ def check_tables(connect: Connect, progress: Progress | None = None) -> list[str
         answers = rows(session, f"CHECK TABLE {table.sql}")
         return [f"{table.key}: {answer['Msg_text']}" for answer in answers if _complains(answer)]
 
-    return sorted(flaw for flaws in _each(connect, tables, work, _told(progress, tables, 1)) for flaw in flaws)
+    return sorted(flaw for flaws in _each(connect, tables, work, _told(progress, tables)) for flaw in flaws)
 
 
 def gtid_reached(executed: str, wanted: GtidSet) -> list[str]:
@@ -221,11 +213,15 @@ def _tables(session: Session) -> list[_Table]:
     """All tables that are ours, the biggest first."""
     found = rows(
         session,
-        "SELECT TABLE_SCHEMA AS s, TABLE_NAME AS n, DATA_LENGTH + INDEX_LENGTH AS b FROM information_schema.TABLES"
-        f" WHERE TABLE_TYPE = 'BASE TABLE' AND TABLE_SCHEMA {_OURS}",
+        "SELECT TABLE_SCHEMA AS s, TABLE_NAME AS n, DATA_LENGTH + INDEX_LENGTH AS b, ENGINE AS e, CREATE_OPTIONS AS o"
+        f" FROM information_schema.TABLES WHERE TABLE_TYPE = 'BASE TABLE' AND TABLE_SCHEMA {_OURS}",
     )
-    tables = [_Table(row["s"], row["n"], int(row["b"] or 0)) for row in found]
+    tables = [_Table(row["s"], row["n"], int(row["b"] or 0), _plain(row)) for row in found]
     return sorted(tables, key=lambda table: (-table.size_bytes, table.key))
+
+
+def _plain(row: Mapping[str, str | None]) -> bool:
+    return row["e"] == "InnoDB" and "partitioned" not in (row["o"] or "")
 
 
 def _lengths(session: Session) -> dict[str, list[str]]:
@@ -248,12 +244,34 @@ def _lengths(session: Session) -> dict[str, list[str]]:
     return columns
 
 
-def _checksum(session: Session, table: _Table) -> int:
+def _summed(session: Session, table: _Table) -> tuple[int, int]:
+    """The checksum of a table, and how many rows the server went through for it."""
+    before = _rows_read(session)
     answer = rows(session, f"CHECKSUM TABLE {table.sql} EXTENDED")[0]
     if answer["Checksum"] is None:
         reason = "; ".join(str(warning["Message"]) for warning in rows(session, "SHOW WARNINGS"))
         raise Unusable(f"{table.key} cannot be read: {reason or 'the server gives no checksum'}")
-    return int(answer["Checksum"])
+    return int(answer["Checksum"]), _rows_read(session) - before - 1  # it also asked for the row after the last
+
+
+def _rows_read(session: Session) -> int:
+    return int(rows(session, "SHOW SESSION STATUS LIKE 'Handler_read_rnd_next'")[0]["Value"])
+
+
+def _recounted(connect: Connect, seen: Sequence[tuple[_Table, int]]) -> dict[str, int]:
+    """The rows of tables by a count of their own, should the server's account of what it read not be one.
+
+    It saves a third of all reading, but nobody promises it: so the smallest table is counted, and if need be all.
+    """
+    if not seen:
+        return {}
+    smallest, expected = min(seen, key=lambda entry: entry[1])
+
+    def count(session: Session, table: _Table) -> tuple[str, int]:
+        return table.key, int(value(session, f"SELECT COUNT(*) FROM {table.sql}"))
+
+    found = dict(_each(connect, [smallest], count))
+    return found if found[smallest.key] == expected else dict(_each(connect, [table for table, _ in seen], count))
 
 
 @dataclass(frozen=True)
@@ -342,16 +360,13 @@ def _alive(connect: Connect) -> Iterator[Session]:
         raise Unusable(f"a table cannot be read: {error.args[-1]} ({code})", "read the server's error log") from error
 
 
-def _told(progress: Progress | None, tables: Sequence[_Table], times: int) -> Callable[[object], None] | None:
+def _told(progress: Progress | None, tables: Sequence[_Table]) -> Callable[[_Table], None] | None:
     if progress is None:
         return None
-    total = sum(table.size_bytes for table in tables) * times
-    done = 0
+    total, done = sum(table.size_bytes for table in tables), 0
 
-    def tell(task: object) -> None:
+    def tell(table: _Table) -> None:
         nonlocal done
-        table = task[0] if isinstance(task, tuple) else task
-        assert isinstance(table, _Table)
         done += table.size_bytes
         progress(done, total)
 

@@ -106,6 +106,25 @@ def test_every_planted_flaw_is_found_and_nothing_else(planted: Server) -> None:
     assert missed == []
 
 
+def test_rows_are_counted_as_sql_counts_them(planted: Server) -> None:
+    run(
+        planted,
+        [
+            "CREATE TABLE flaws.pieces (id INT PRIMARY KEY) PARTITION BY HASH (id) PARTITIONS 4",
+            "INSERT INTO flaws.pieces VALUES (1), (2), (3), (4), (5)",
+            "CREATE TABLE flaws.other (id INT PRIMARY KEY) ENGINE = MyISAM",
+            "INSERT INTO flaws.other VALUES (1), (2)",
+            "CREATE TABLE flaws.none (id INT PRIMARY KEY)",
+        ],
+    )
+    found = content(planted).tables
+    with planted.connect() as connection:
+        counted = {name: session.value(connection, f"SELECT COUNT(*) FROM {name}") for name in found}
+
+    assert {name: table.rows for name, table in found.items()} == counted
+    assert counted["flaws.pieces"] == 5
+
+
 def test_order_of_rows_and_counters_do_not_matter(planted: Server) -> None:
     sound = content(planted)
     run(
