@@ -192,21 +192,22 @@ def _classify_store(writers: Sequence[WriterLedger], survivors: Survivors, fault
 
 
 def _count(writer: WriterLedger, surviving: Surviving) -> Classes:
-    counts = dict.fromkeys(Outcome, 0)
+    survived = dict.fromkeys((Outcome.ATTEMPTED, Outcome.ACKNOWLEDGED, Outcome.INDETERMINATE), 0)
     for first, last in surviving.present:
-        for outcome in Outcome:
-            counts[outcome] += writer.outcomes.count(outcome, first - 1, last)
-    acknowledged = writer.count(Outcome.ACKNOWLEDGED)
-    recovered = counts[Outcome.ATTEMPTED] + counts[Outcome.INDETERMINATE]
+        for outcome in survived:
+            survived[outcome] += writer.outcomes.count(outcome, first - 1, last)
+    acknowledged, ok = writer.count(Outcome.ACKNOWLEDGED), survived[Outcome.ACKNOWLEDGED]
+    failed = writer.count(Outcome.FAILED)
+    recovered = survived[Outcome.ATTEMPTED] + survived[Outcome.INDETERMINATE]
     return Classes(
         attempted=writer.attempted,
         acknowledged=acknowledged,
-        failed=writer.count(Outcome.FAILED),
-        indeterminate=writer.count(Outcome.ATTEMPTED) + writer.count(Outcome.INDETERMINATE),
-        ok=counts[Outcome.ACKNOWLEDGED],
-        lost=acknowledged - counts[Outcome.ACKNOWLEDGED],
+        failed=failed,
+        indeterminate=writer.attempted - acknowledged - failed,
+        ok=ok,
+        lost=acknowledged - ok,
         recovered=recovered,
-        unexpected=length(surviving.present) - counts[Outcome.ACKNOWLEDGED] - recovered,
+        unexpected=length(surviving.present) - ok - recovered,
         duplicate=length(surviving.duplicate),
         corrupt=length(surviving.corrupt),
     )
