@@ -7,6 +7,7 @@ import getpass
 import json
 import os
 import socket
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +16,26 @@ from ftchaos import state
 from ftchaos.clock import iso
 from ftchaos.errors import Locked, Refused
 from ftchaos.units import human_duration
+
+
+@dataclass(frozen=True)
+class Target:
+    """One thing that a fault hits.
+
+    Attributes:
+        name: as the witness and the evidence name it.
+        kind: ``zone``, ``mysql``, ``redis-cluster``, ``redis-queue``, ``sentinel``, ``api``, ``worker`` or ``edge``.
+        zone: where it stands.
+        of: how many of that kind the environment has.
+    """
+
+    name: str
+    kind: str
+    zone: str
+    of: int
+
+    def __str__(self) -> str:
+        return self.name if self.name == self.zone else f"{self.name} in {self.zone}"
 
 
 def ensure_allowed(environment: str, protected: bool) -> None:
