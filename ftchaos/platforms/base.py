@@ -11,7 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from ftchaos.guard import Target
 from ftchaos.undo import UndoLog
+
+COMPONENTS = ("api", "database", "cache-a", "cache-b", "cache-c", "queue", "websocket")
+"""What clients use, each with a sampler of its own."""
 
 Progress = Callable[[str], None]
 
@@ -57,6 +61,47 @@ class Step:
     summary: str
     size_bytes: int = 0
     facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Harm:
+    """One fault, resolved to what it would hit at this moment; nothing is touched yet.
+
+    Attributes:
+        clause: what is done, in the past tense: ``zone-a lost its power``.
+        targets: what it hits, for the preview and the guard; never empty.
+        signs: what the witness must see going down as the proof, by name, each as :class:`ftchaos.witness.Target` takes
+            it.
+        undo: all that the heal needs; JSON values.
+        hits: the components that it is meant to disturb; the others are the control group.
+        inside: the zone in which a second set of clients must write, else empty.
+        quorum_lost: the cluster that loses its quorum by this, else empty.
+    """
+
+    clause: str
+    targets: tuple[Target, ...]
+    signs: Mapping[str, Mapping[str, Any]]
+    undo: Mapping[str, Any]
+    hits: tuple[str, ...]
+    inside: str = ""
+    quorum_lost: str = ""
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that a component of the system said of itself; it corroborates what clients saw, no more.
+
+    Attributes:
+        at: on the run's monotonic clock.
+        component: whose it is.
+        name: ``detected``, ``promoted``, or another word of the component's own.
+        detail: which server, for example.
+    """
+
+    at: float
+    component: str
+    name: str
+    detail: str = ""
 
 
 class Recovery(Protocol):
@@ -116,6 +161,25 @@ class Platform(Protocol):
         """Empty when there is a complete backup and the archive grows, else what is wrong."""
 
     def recovery(self) -> Recovery: ...
+
+    def harm(self, fault: str, arguments: Mapping[str, Any]) -> Harm:
+        """What a fault would hit now, or in the environment that would be begun for the run; touches nothing.
+
+        Raises:
+            Invalid: there is no such fault here, or its arguments cannot be used.
+        """
+
+    def inject(self, fault: str, harm: Harm, undo: UndoLog, begin: Callable[[], None]) -> str:
+        """Do it, and say in words what was done.
+
+        The undo is on disk before ``begin`` is called, and ``begin`` before anything is harmed.
+        """
+
+    def events(self, since_at: float) -> list[Event]:
+        """What the components said of themselves since an instant, in order."""
+
+    def state(self) -> dict[str, str]:
+        """How everything stands that a fault may change, flat and in words, to be compared before and after."""
 
     def survivors(self) -> Any:
         """An open connection to the database that the service uses now, for the audit."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -10,7 +10,7 @@ from ftchaos.config import Config
 from ftchaos.errors import FtchaosError, Inconclusive, Invalid, StepFailed
 from ftchaos.mysql.foreign import kinds
 from ftchaos.options import Options
-from ftchaos.platforms.base import Progress, Traffic
+from ftchaos.platforms.base import Event, Harm, Progress, Traffic
 from ftchaos.platforms.bench import scratch
 from ftchaos.platforms.bench.recovery import BenchRecovery
 from ftchaos.undo import Record, UndoLog
@@ -74,6 +74,20 @@ class Bench:
         if self._recovery is None:
             raise StepFailed("the bench was not begun", "run it with ftchaos drill restore --from PATH")
         return self._recovery
+
+    def harm(self, fault: str, arguments: Mapping[str, Any]) -> Harm:
+        raise Invalid(f"the bench has nothing that the fault {fault} could hit", "run it in the lab")
+
+    def inject(self, fault: str, harm: Harm, undo: UndoLog, begin: Callable[[], None]) -> str:
+        raise StepFailed("the bench has nothing that a fault could hit", "run it in the lab")
+
+    def events(self, since_at: float) -> list[Event]:
+        """Nobody says anything."""
+        return []
+
+    def state(self) -> dict[str, str]:
+        """Nothing that a fault could change."""
+        return {}
 
     def survivors(self) -> Any:
         server = self.recovery().server

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from ftchaos.errors import HealFailed, Invalid
+from ftchaos.platforms.lab import faults, tier
 from ftchaos.platforms.lab import lab as labs
-from ftchaos.platforms.lab import tier
 from ftchaos.platforms.lab.lab import Lab
 from ftchaos.undo import Record
 
 LAB = "lab.begin"
 TIER = "mysql.tier"
+FAULT = "fault."
 
 
 def heal(record: Record) -> str:
@@ -29,4 +30,10 @@ def heal(record: Record) -> str:
         except Invalid:
             return "its lab is gone"
         return tier.heal(lab, arguments["run_id"], arguments["servers"])
+    if record.heal.startswith(FAULT) and (fault := faults.FAULTS.get(record.heal.removeprefix(FAULT))):
+        try:
+            lab = Lab.attach(arguments["lab"])
+        except Invalid:
+            return "its lab is gone"
+        return fault.heal(lab, arguments)
     raise HealFailed(f"the lab knows no heal '{record.heal}'", "a newer ftchaos may have written this undo log")

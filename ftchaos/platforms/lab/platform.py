@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pymysql.connections import Connection
@@ -11,11 +11,11 @@ from pymysql.err import MySQLError
 from ftchaos.errors import FtchaosError, Inconclusive, Invalid
 from ftchaos.mysql import session as sessions
 from ftchaos.options import Options
-from ftchaos.platforms.base import Address, Progress, Recovery, Traffic
-from ftchaos.platforms.lab import balancer, heals
+from ftchaos.platforms.base import Address, Event, Harm, Progress, Recovery, Traffic
+from ftchaos.platforms.lab import balancer, events, faults, heals, standing, state
 from ftchaos.platforms.lab.backups import Backups
 from ftchaos.platforms.lab.lab import Lab
-from ftchaos.platforms.lab.layout import EDGE, PUBLIC_PORT, WRITER_PORT, ZONES
+from ftchaos.platforms.lab.layout import EDGE, PUBLIC_PORT, WRITER_PORT, ZONES, Layout
 from ftchaos.platforms.lab.recovery import LabRecovery
 from ftchaos.platforms.lab.tier import Tier
 from ftchaos.undo import UndoLog
@@ -122,6 +122,25 @@ class LabPlatform:
         if self._recovery is None:
             self._recovery = LabRecovery(self.lab, self.tier, self.backups, self.options)
         return self._recovery
+
+    def harm(self, fault: str, arguments: Mapping[str, Any]) -> Harm:
+        lab = self._lab or self._running()
+        where = standing.fresh(Layout.of("root", "")) if lab is None else standing.of(lab)
+        try:
+            return faults.find(fault).plan(where, **arguments)
+        except TypeError as error:
+            raise Invalid(f"the fault {fault} cannot be had so: {error}", "see `ftchaos experiment show`") from error
+
+    def inject(self, fault: str, harm: Harm, undo: UndoLog, begin: Callable[[], None]) -> str:
+        undo.record("lab", f"{heals.FAULT}{fault}", {**harm.undo, "lab": self.lab.name}, harm.clause)
+        begin()
+        return faults.find(fault).inject(self.lab, harm)
+
+    def events(self, since_at: float) -> list[Event]:
+        return events.read(self.lab, since_at)
+
+    def state(self) -> dict[str, str]:
+        return state.state(self.lab)
 
     def survivors(self) -> Connection[Any]:
         return self.tier.primary.connect()

@@ -1,0 +1,41 @@
+"""The faults of the lab by name, one file each.
+
+Each module has three functions: ``plan`` resolves the fault against who stands where, touching nothing; ``inject``
+does it; ``heal`` undoes it from the undo record alone, however often, also after a crash half way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ftchaos.errors import Invalid
+from ftchaos.platforms.base import Harm
+from ftchaos.platforms.lab.faults import zone
+from ftchaos.platforms.lab.lab import Lab
+
+
+@dataclass(frozen=True)
+class Fault:
+    """The functions of one module."""
+
+    plan: Callable[..., Harm]
+    inject: Callable[[Lab, Harm], str]
+    heal: Callable[[Lab, Mapping[str, Any]], str]
+
+
+FAULTS = {
+    "fail_zone": Fault(zone.plan, zone.inject, zone.heal),
+}
+
+
+def find(name: str) -> Fault:
+    """A fault by its name.
+
+    Raises:
+        Invalid: the lab knows no such fault.
+    """
+    if name not in FAULTS:
+        raise Invalid(f"the lab knows no fault {name!r}", f"it knows {', '.join(FAULTS)}")
+    return FAULTS[name]
