@@ -21,6 +21,7 @@ from ftchaos.errors import Invalid
 from ftchaos.objectives import Objectives
 
 FILE = "run.json"
+NOT_DONE = "not done, because "
 
 
 Kind = Literal["drill", "experiment"]
@@ -66,6 +67,12 @@ class RunRecord:
         fault: what was done, as a clause such as ``the MySQL primary was destroyed``.
         fault_targets: names of the servers that the witness must see go down.
         facts: what each step of a recovery found out.
+        targets: what the fault was resolved to, each with its name, kind and zone.
+        hits: the components that the fault was to disturb.
+        promises: what the experiment promises, as :class:`ftchaos.promises.Promises` takes it.
+        said: what the components said of themselves since the fault, as :class:`ftchaos.platforms.base.Event` has it.
+        state_before, state_after: how everything stood before the fault, and after all was healed.
+        stopped: why a stop condition ended the run.
         problem: why the run could not go on, where it was not a step that failed.
         refused: that problem came from the guard.
         interrupted: what interrupted it.
@@ -97,6 +104,13 @@ class RunRecord:
     phases: list[Phase] = field(default_factory=list)
     facts: dict[str, dict[str, Any]] = field(default_factory=dict)
     system: dict[str, Any] = field(default_factory=dict)
+    targets: list[dict[str, Any]] = field(default_factory=list)
+    hits: list[str] = field(default_factory=list)
+    promises: dict[str, Any] = field(default_factory=dict)
+    said: list[dict[str, Any]] = field(default_factory=list)
+    state_before: dict[str, str] = field(default_factory=dict)
+    state_after: dict[str, str] = field(default_factory=dict)
+    stopped: str = ""
     problem: str = ""
     refused: bool = False
     interrupted: str = ""

@@ -4,12 +4,12 @@ The order, where the first that holds decides:
 
  1. a heal failed: failed, exit 4, for the system is left harmed
  2. refused by the guard: inconclusive, exit 5
- 3. interrupted: inconclusive, exit 130
+ 3. interrupted: inconclusive, exit 130; stopped by a stop condition: inconclusive, exit 3
  4. the steady state was not met before: inconclusive, exit 3
  5. a step failed, or the fault was not proven: inconclusive, exit 3
  6. the audit is incomplete, or it missed a planted flaw: inconclusive, exit 3
  7. any of these is not known: inconclusive, exit 3
- 8. an objective missed, the hypothesis deviated, or restored data damaged: failed, exit 1
+ 8. an objective missed, a promise broken, the hypothesis deviated, or data damaged: failed, exit 1
  9. any of those is not known: inconclusive, exit 3
 10. passed, exit 0
 
@@ -41,6 +41,7 @@ class Facts:
         heals_failed: heals that failed.
         refusals: why the guard refused the run.
         interruptions: what interrupted the run.
+        stopped: why a stop condition ended the run.
         unmet_before: what of the steady state was not met before.
         steps_failed: steps that could not do their work.
         fault_proven: the witness saw the damage.
@@ -52,7 +53,9 @@ class Facts:
         backup_age_s: age of the restored backup at the fault.
         corrupt, duplicate, unexpected: ledger classes that a sound restore leaves empty.
         deviations: what of the steady state was not met after.
-        damage: what verification found wrong in the restored data.
+        damage: what verification found wrong in the data.
+        promises_broken: what the experiment promises and was not kept.
+        promises_unknown: what it promises and nobody knows whether it was kept.
     """
 
     objectives: Objectives | None = None
@@ -62,6 +65,7 @@ class Facts:
     heals_failed: Found = None
     refusals: Found = None
     interruptions: Found = None
+    stopped: Found = None
     unmet_before: Found = None
     steps_failed: Found = None
     fault_proven: bool | None = None
@@ -76,6 +80,8 @@ class Facts:
     unexpected: int | None = None
     deviations: Found = None
     damage: Found = None
+    promises_broken: Found = None
+    promises_unknown: Found = None
 
 
 @dataclass(frozen=True)
@@ -123,6 +129,7 @@ def _stages(facts: Facts) -> tuple[_Stage, ...]:
         _Stage("failed", 4, _sentences("A heal failed and the system is left harmed", facts.heals_failed)),
         _Stage("inconclusive", 5, _sentences("The guard refused the run", facts.refusals)),
         _Stage("inconclusive", 130, _sentences("The run was interrupted", facts.interruptions)),
+        _Stage("inconclusive", 3, _sentences("The run was stopped", facts.stopped)),
         _Stage("inconclusive", 3, _sentences("The steady state was not met before", facts.unmet_before)),
         _Stage("inconclusive", 3, (*_sentences("A step failed", facts.steps_failed), *_unproven(facts))),
         _Stage("inconclusive", 3, _unsound_audit(facts)),
@@ -131,6 +138,7 @@ def _stages(facts: Facts) -> tuple[_Stage, ...]:
             "failed", 1,
             (
                 *_missed(facts),
+                *_sentences("A promise was broken", facts.promises_broken),
                 *_sentences("The steady state was not met after", facts.deviations),
                 *_broken(facts),
             ),
@@ -167,6 +175,7 @@ def _unknown_conduct(facts: Facts) -> tuple[str, ...]:
         ("whether all heals succeeded", facts.heals_failed),
         ("whether the guard allowed the run", facts.refusals),
         ("whether the run was interrupted", facts.interruptions),
+        ("whether the run was stopped", facts.stopped),
         ("whether the steady state was met before", facts.unmet_before),
         ("whether every step succeeded", facts.steps_failed),
         ("whether the fault bit", facts.fault_proven if facts.injects_fault is not False else True),
@@ -199,7 +208,7 @@ def _broken(facts: Facts) -> tuple[str, ...]:
         ("unexpected, present though it failed or was never attempted", facts.unexpected),
     )
     classes = tuple(f"{count:,} of the writes read back: {what}." for what, count in counted if count)
-    return (*_sentences("The restored data is damaged", facts.damage), *classes)
+    return (*_sentences("The data is damaged", facts.damage), *classes)
 
 
 def _unknown_results(facts: Facts) -> tuple[str, ...]:
@@ -219,9 +228,11 @@ def _unknown_results(facts: Facts) -> tuple[str, ...]:
         ("whether rows are duplicate", facts.duplicate if ledger else 0),
         ("whether rows are unexpected", facts.unexpected if ledger else 0),
         ("whether the steady state was met after", facts.deviations),
-        ("whether the restored data is whole", facts.damage),
+        ("whether the data is whole", facts.damage),
+        ("whether the promises were kept", facts.promises_broken),
+        ("whether every promise could be judged", facts.promises_unknown),
     )
-    return (*reasons, *lacking)
+    return (*reasons, *_sentences("It is not known", facts.promises_unknown), *lacking)
 
 
 def _lacking(*facts: tuple[str, object]) -> tuple[str, ...]:

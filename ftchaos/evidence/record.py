@@ -54,6 +54,14 @@ class Definition(Part):
     tags: UpTo20[Text] = []
 
 
+class Target(Part):
+    """One thing that the fault was resolved to."""
+
+    name: Text
+    kind: Text
+    zone: Text = ""
+
+
 class Plan(Part):
     """What was meant beforehand, as an auditor asks: from the definition's ``extensions``."""
 
@@ -65,6 +73,8 @@ class Plan(Part):
     participants: UpTo20[Text] = []
     third_parties: UpTo20[Text] = []
     retest_of: Text = ""
+    targets: UpTo100[Target] = []
+    promises: UpTo20[Text] = []
 
 
 class Action(Part):
@@ -175,6 +185,56 @@ class Series(Part):
         return self
 
 
+class Mark(Part):
+    """An instant on the way of a component back, by its own word."""
+
+    name: Text
+    at: Instant
+    detail: Text = ""
+
+
+class Component(Part):
+    """One thing that clients use, as its own sampler saw it from the fault on.
+
+    ``hit`` is false for one that the fault was not to disturb: the control group, whose figures show what the machine
+    itself did meanwhile. A component that never failed has no ``failed_at`` and no ``writable_at``.
+    """
+
+    name: Text
+    hit: bool
+    failed_at: Instant | None = None
+    """When the first operation that failed was sent."""
+    writable_at: Instant | None = None
+    """When the first operation that succeeded after it was sent."""
+    durable_at: Instant | None = None
+    """The same for writes that a second server confirmed, where clients ask for that."""
+    restored_at: Instant | None = None
+    recovery_time_s: Seconds | None = None
+    resolution_s: Seconds | None = None
+    unavailable_s: Seconds | None = None
+    success_ratio: Share | None = None
+    p95_ms: Seconds | None = None
+    marks: UpTo20[Mark] = []
+    series: Series | None = None
+
+
+class Jobs(Part):
+    """What became of the work that acknowledged uploads put into the queue."""
+
+    acknowledged: Count
+    completed: Count
+    pending: Count
+    """Uploads that are there, but whose work was not done when all was over."""
+    orphaned: Count
+    """Work without its upload."""
+    repeated: Count
+    """Work of which clients were told more than once."""
+    untold: Count
+    """Completed work of which no client was ever told."""
+    drained_at: Instant | None = None
+    """When the last of what had piled up was done."""
+
+
 class Step(Part):
     """One activity of the definition, as it went."""
 
@@ -227,7 +287,7 @@ class Check(Part):
     """One thing that was verified; ``passed`` is null when it could not be done."""
 
     name: Text
-    stage: Literal["before the replay", "after the replay"]
+    stage: Literal["before the replay", "after the replay", "after the heal"]
     passed: bool | None
     expected: Text = ""
     actual: Text = ""
@@ -272,12 +332,13 @@ class Harm(Part):
 
 
 class Undo(Part):
-    """The undo log, counted and in words."""
+    """The undo log, counted and in words, and what was not as before when all was healed."""
 
     recorded: Count = 0
     healed: Count = 0
     failed: Count = 0
     harms: UpTo100[Harm] = []
+    differences: UpTo100[Text] = []
 
 
 class Server(Part):
@@ -334,6 +395,8 @@ class Evidence(Part):
     data: Data = Data()
     service: Service = Service()
     series: UpTo20[Series] = []
+    components: UpTo20[Component] = []
+    jobs: Jobs | None = None
     steps: UpTo200[Step] = []
     backup: Backup | None = None
     replay: Replay | None = None

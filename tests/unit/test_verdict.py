@@ -20,6 +20,7 @@ GOOD = Facts(
     heals_failed=(),
     refusals=(),
     interruptions=(),
+    stopped=(),
     unmet_before=(),
     steps_failed=(),
     fault_proven=True,
@@ -34,17 +35,23 @@ GOOD = Facts(
     unexpected=0,
     deviations=(),
     damage=(),
+    promises_broken=(),
+    promises_unknown=(),
 )
 
 # These three only matter where another fact is missing; they have tests of their own below.
 SECONDARY = {"accepts_backup_age", "watched_s", "backup_age_s"}
 FACTS = [field.name for field in fields(Facts) if field.name not in SECONDARY]
-FOUND = ["heals_failed", "refusals", "interruptions", "unmet_before", "steps_failed", "deviations", "damage"]
+FOUND = [
+    *("heals_failed", "refusals", "interruptions", "stopped", "unmet_before", "steps_failed", "deviations", "damage"),
+    "promises_broken",
+]
 
 BAD: list[tuple[str, Any, str, int]] = [
     ("heals_failed", ("lab.begin zone-a: port taken",), "failed", 4),
     ("refusals", ("the environment is protected",), "inconclusive", 5),
     ("interruptions", ("SIGTERM",), "inconclusive", 130),
+    ("stopped", ("the service was down for 61 s",), "inconclusive", 3),
     ("unmet_before", ("the service meets its objectives",), "inconclusive", 3),
     ("steps_failed", ("restore the backup",), "inconclusive", 3),
     ("fault_proven", False, "inconclusive", 3),
@@ -57,6 +64,7 @@ BAD: list[tuple[str, Any, str, int]] = [
     ("duplicate", 1, "failed", 1),
     ("unexpected", 1, "failed", 1),
     ("damage", ("files has 3 rows fewer",), "failed", 1),
+    ("promises_broken", ("12 acknowledged writes of mysql were lost",), "failed", 1),
 ]
 
 
@@ -88,8 +96,15 @@ def test_one_bad_fact_decides_alone(name: str, value: object, outcome: str, code
     assert verdict.reasons[0].endswith(".")
 
 
+def test_a_promise_that_could_not_be_judged_is_inconclusive() -> None:
+    verdict = decide(replace(GOOD, promises_unknown=("whether the queue recovers in time",)))
+
+    assert (verdict.verdict, verdict.exit_code) == ("inconclusive", 3)
+    assert verdict.reasons == ("It is not known: whether the queue recovers in time.",)
+
+
 def test_every_fact_that_decides_has_a_bad_value_under_test() -> None:
-    declarations = {"objectives", "injects_fault", "keeps_ledger"}
+    declarations = {"objectives", "injects_fault", "keeps_ledger", "promises_unknown"}
 
     assert {name for name, *_ in BAD} | declarations == set(FACTS)
 

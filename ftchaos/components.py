@@ -1,0 +1,209 @@
+"""How each thing that clients use went down and came back, from its own sampler alone. Pure.
+
+The API, the database and each shard of the cache are sampled by writers of the ledger. The queue is sampled by what it
+is for: each acknowledged upload is work that must be done. The WebSocket is sampled by what is heard of that work.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from ftchaos import recovery
+from ftchaos.ledger import Ledger, write_id
+from ftchaos.objectives import Objectives
+from ftchaos.recovery import Operations, Restored
+
+UPLOADS = "uploads"
+WAIT = "redis-wait-"
+PLAIN = "redis-"
+INSIDE = "-inside"
+# Work is given up as undone, or unheard, after this long; a sweeper finds forgotten work within two or three seconds.
+LATE_S = 5.0
+# Work takes milliseconds, but its objective is not that of a request: nobody waits for it.
+WORK_P95_S = 1.0
+
+
+@dataclass(frozen=True)
+class Work:
+    """What the database says of one upload's work, in seconds on the run's clock.
+
+    Attributes:
+        done_at: when it was completed; None while it is not.
+        times: how often it was completed.
+    """
+
+    begun_at: float
+    done_at: float | None
+    times: int
+
+
+@dataclass(frozen=True)
+class Seen:
+    """All that the samplers have seen of a run.
+
+    Attributes:
+        work: by upload; None when the database was not asked.
+        heard: when each upload's work was heard of; None when nobody listened.
+    """
+
+    ledger: Ledger
+    work: Mapping[int, Work] | None = None
+    heard: Mapping[int, Sequence[float]] | None = None
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """One component from the fault on.
+
+    Attributes:
+        hit: whether the fault was to disturb it.
+        failed_at: when the first operation that failed was sent; None when none failed.
+        writable_at: when the first one that succeeded after it was sent.
+        durable_at: the same for writes that a second server confirmed.
+        restored: when it met its objectives again and for long enough.
+        operations: all that its sampler did.
+    """
+
+    name: str
+    hit: bool
+    failed_at: float | None
+    writable_at: float | None
+    durable_at: float | None
+    restored: Restored | None
+    operations: Operations
+
+
+def component_of(kind: str) -> str | None:
+    """The component that a kind of writer samples; None for clients inside a zone that is cut off."""
+    if INSIDE in kind:
+        return None
+    if kind == UPLOADS:
+        return "api"
+    if kind.startswith(PLAIN):
+        return f"cache-{kind[-1]}"
+    return "database" if kind == "mysql" else None
+
+
+def timelines(
+    seen: Seen, objectives: Objectives, hits: Sequence[str], fault_at: float, after_at: float
+) -> list[Timeline]:
+    """Every component that has a sampler.
+
+    Args:
+        hits: names of those that the fault was to disturb.
+        after_at: from when on health counts as a recovery: when the damage was proven, else the fault.
+    """
+    sampled = {component_of(kind) for kind in seen.ledger.kinds()} - {None}
+    found = []
+    for name in sorted(str(one) for one in sampled):
+        kinds = [kind for kind in seen.ledger.kinds() if component_of(kind) == name]
+        plain = [kind for kind in kinds if not kind.startswith(WAIT)]
+        durable = [kind for kind in kinds if kind.startswith(WAIT)]
+        found.append(_timeline(name, _of(seen.ledger, plain), objectives, hits, fault_at, after_at))
+        if durable:
+            confirmed = _timeline(name, _of(seen.ledger, durable), objectives, hits, fault_at, after_at)
+            found[-1] = dataclasses.replace(found[-1], durable_at=confirmed.writable_at or found[-1].writable_at)
+    work = dataclasses.replace(objectives, p95_s=max(objectives.p95_s, WORK_P95_S))
+    if seen.work is not None:
+        found.append(_timeline("queue", _done(seen), work, hits, fault_at, after_at))
+    if seen.heard is not None:
+        found.append(_timeline("websocket", _told(seen), work, hits, fault_at, after_at))
+    return found
+
+
+def _of(ledger: Ledger, kinds: Iterable[str]) -> Operations:
+    return recovery.operations(writer for kind in kinds for writer in ledger.of(kind))
+
+
+def _timeline(
+    name: str, operations: Operations, objectives: Objectives, hits: Sequence[str], fault_at: float, after_at: float
+) -> Timeline:
+    first = bisect_left(operations.sent_at, fault_at)
+    failed = operations.succeeded.find(0, first)
+    back = operations.succeeded.find(1, failed) if failed >= 0 else -1
+    return Timeline(
+        name=name,
+        hit=name in hits,
+        failed_at=operations.sent_at[failed] if failed >= 0 else None,
+        writable_at=operations.sent_at[back] if back >= 0 else None,
+        durable_at=None,
+        restored=recovery.restored(operations, objectives, after_at),
+        operations=operations,
+    )
+
+
+def _acknowledged(seen: Seen) -> list[tuple[float, int]]:
+    """When each upload was acknowledged, in that order."""
+    return sorted(
+        (writer.known_at(seq), write_id(writer.writer, seq))
+        for writer in seen.ledger.of(UPLOADS)
+        for first, last in writer.acknowledged()
+        for seq in range(first, last + 1)
+    )
+
+
+def _done(seen: Seen) -> Operations:
+    """The work of each acknowledged upload as an operation: it succeeded when it was done in time."""
+    work = seen.work or {}
+    return _operations(
+        (at, one.done_at - at if (one := work.get(upload)) and one.done_at is not None else None)
+        for at, upload in _acknowledged(seen)
+    )
+
+
+def _told(seen: Seen) -> Operations:
+    """What was heard of each acknowledged upload as an operation: it succeeded when it was heard in time."""
+    heard = seen.heard or {}
+    return _operations((at, min(heard[upload]) - at if upload in heard else None) for at, upload in _acknowledged(seen))
+
+
+def _operations(rows: Iterable[tuple[float, float | None]]) -> Operations:
+    """Operations from when each began and how long it took, None for never."""
+    sent_at, latency_s, succeeded = array("d"), array("d"), bytearray()
+    for at, took_s in rows:
+        # It may be done before its client knows that it was accepted.
+        took_s = None if took_s is None else max(took_s, 0.0)
+        sent_at.append(at)
+        latency_s.append(LATE_S if took_s is None else min(took_s, LATE_S))
+        succeeded.append(took_s is not None and took_s < LATE_S)
+    return Operations(sent_at, latency_s, bytes(succeeded))
+
+
+@dataclass(frozen=True)
+class Jobs:
+    """What became of the work of acknowledged uploads; see :class:`ftchaos.evidence.Jobs`."""
+
+    acknowledged: int
+    completed: int
+    pending: int
+    orphaned: int
+    repeated: int
+    untold: int
+    drained_at: float | None
+
+
+def jobs(seen: Seen, fault_at: float) -> Jobs | None:
+    """What became of the work; None when the database was not asked.
+
+    What is lost with its upload is the loss of that upload, and not counted a second time.
+    """
+    if seen.work is None:
+        return None
+    uploads = [upload for _, upload in _acknowledged(seen)]
+    there = [seen.work[upload] for upload in uploads if upload in seen.work]
+    late = [one.done_at for one in there if one.done_at is not None and one.done_at > max(fault_at, one.begun_at + 1)]
+    heard = seen.heard
+    told = {upload for upload, one in seen.work.items() if one.done_at is not None}
+    return Jobs(
+        acknowledged=len(uploads),
+        completed=sum(one.done_at is not None for one in there),
+        pending=sum(one.done_at is None for one in there),
+        orphaned=0 if heard is None else len(heard.keys() - seen.work.keys()),
+        repeated=0 if heard is None else sum(len(instants) > 1 for instants in heard.values()),
+        untold=0 if heard is None else len(told - heard.keys()),
+        drained_at=max(late, default=None),
+    )

@@ -1,0 +1,115 @@
+"""What an experiment promises beyond the objectives of its environment, and whether it was kept. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ftchaos.components import Jobs, Timeline
+from ftchaos.units import human_duration
+
+
+@dataclass(frozen=True)
+class Promises:
+    """The promises of one experiment; what is not named is measured and not judged.
+
+    Attributes:
+        recovery_time_s: how soon every component that was hit meets its objectives again.
+        lost: the most acknowledged writes that may be lost, by the begin of the kind of writer: ``mysql``,
+            ``redis-wait``, ``uploads``.
+        success: smallest share of requests that succeed from the fault until the service was restored.
+        jobs: whether all work of acknowledged uploads must be done at the end.
+    """
+
+    recovery_time_s: float | None = None
+    lost: Mapping[str, int] = field(default_factory=dict)
+    success: float | None = None
+    jobs: bool = False
+
+    def words(self) -> list[str]:
+        """The promises for people, one sentence each."""
+        found = []
+        if self.recovery_time_s is not None:
+            found.append(f"Whatever is hit meets its objectives again within {human_duration(self.recovery_time_s)}.")
+        for kind, most in self.lost.items():
+            found.append(f"At most {most:,} acknowledged writes of {kind} are lost.")
+        if self.success is not None:
+            found.append(f"At least {self.success:.1%} of requests succeed throughout.")
+        if self.jobs:
+            found.append("All work of acknowledged uploads is done in the end.")
+        return found
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What was measured of the promises.
+
+    Attributes:
+        lost: acknowledged writes lost, by kind of writer; None when they were not looked for.
+        success: share of requests that succeeded from the fault on; None without any.
+        watched_s: how long after the fault the components were watched; None when they were not.
+    """
+
+    timelines: Sequence[Timeline]
+    lost: Mapping[str, int] | None
+    success: float | None
+    jobs: Jobs | None
+    fault_at: float
+    watched_s: float | None
+
+
+def broken(promises: Promises, kept: Kept) -> tuple[str, ...]:
+    """The promises that were not kept, one clause each."""
+    return tuple(_broken(promises, kept))
+
+
+def unknown(promises: Promises, kept: Kept) -> tuple[str, ...]:
+    """The promises of which nobody knows whether they were kept, one clause each."""
+    return tuple(_unknown(promises, kept))
+
+
+def _broken(promises: Promises, kept: Kept) -> Iterator[str]:
+    limit_s = promises.recovery_time_s
+    for one in kept.timelines:
+        if limit_s is None or not one.hit:
+            continue
+        if one.restored is not None and one.restored.at - kept.fault_at > limit_s:
+            took = human_duration(one.restored.at - kept.fault_at)
+            yield f"the {one.name} took {took} to recover, longer than the {human_duration(limit_s)} promised"
+        elif one.restored is None and kept.watched_s is not None and kept.watched_s >= limit_s:
+            yield f"the {one.name} was not restored within the {human_duration(limit_s)} promised"
+    for kind, most in promises.lost.items():
+        lost = _lost(kind, kept)
+        if lost is not None and lost > most:
+            yield f"{lost:,} acknowledged writes of {kind} were lost, where at most {most:,} are promised"
+    if promises.success is not None and kept.success is not None and kept.success < promises.success:
+        yield f"{kept.success:.2%} of requests succeeded, where {promises.success:.1%} are promised"
+    if promises.jobs and kept.jobs is not None and kept.jobs.pending:
+        yield f"the work of {kept.jobs.pending:,} acknowledged uploads was not done"
+
+
+def _unknown(promises: Promises, kept: Kept) -> Iterator[str]:
+    limit_s = promises.recovery_time_s
+    for one in kept.timelines:
+        if limit_s is not None and one.hit and one.restored is None and (kept.watched_s or 0.0) < limit_s:
+            yield f"whether the {one.name} recovers in time"
+    for kind in promises.lost:
+        if _lost(kind, kept) is None:
+            yield f"how many acknowledged writes of {kind} were lost"
+    if promises.success is not None and kept.success is None:
+        yield "which share of requests succeeded"
+    if promises.jobs and kept.jobs is None:
+        yield "whether the work of acknowledged uploads was done"
+
+
+def _lost(kind: str, kept: Kept) -> int | None:
+    """The lost writes of all kinds of writers that begin so; None when there is none, or none was looked for."""
+    if kept.lost is None:
+        return None
+    counts = [count for name, count in kept.lost.items() if _is(name, kind)]
+    return sum(counts) if counts else None
+
+
+def _is(name: str, kind: str) -> bool:
+    """``redis`` is every plain writer of the cache: neither one that waits, nor one inside a zone that is cut off."""
+    return name == kind or (name.startswith(f"{kind}-") and len(name) == len(kind) + 2)
