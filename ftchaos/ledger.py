@@ -37,7 +37,8 @@ MAX_WRITER: Final = 2 ** (64 - SEQUENCE_BITS) - 1
 CHUNK_WRITES: Final = 1 << 16
 TIMES_BYTES: Final = 8
 
-_HEADER = struct.Struct("=8s16sII16sQQ")
+KIND_BYTES: Final = 16
+_HEADER = struct.Struct(f"=8s16sII{KIND_BYTES}sQQ")
 HEADER_BYTES: Final = _HEADER.size
 _BYTE_ORDER: Final = 0x01020304
 _MAGIC = {"outcomes": b"FTCHAOSo", "times": b"FTCHAOSt"}
@@ -82,7 +83,7 @@ class Header:
     Attributes:
         ledger: the ledger that the file belongs to, 16 random bytes.
         writer: the writer's number.
-        kind: what the writer does: ``uploads`` or ``mysql``.
+        kind: what the writer does: ``uploads``, ``mysql``, ``redis-a``; the first word says where its writes lie.
         capacity: for how many writes the file has room.
         closed: the number of writes when the book was closed, else None.
     """

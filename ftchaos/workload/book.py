@@ -46,10 +46,11 @@ class Book:
         writer: its number.
         attempted: writes recorded so far.
         counts: how many of them came to each outcome, by its number.
+        ledger: the id of the ledger that it belongs to.
     """
 
     def __init__(self, folder: Path, kind: str, writer: int, ledger: bytes, anchor_at: float) -> None:
-        self.kind, self.writer, self.attempted = kind, writer, 0
+        self.kind, self.writer, self.ledger, self.attempted = kind, writer, ledger, 0
         self.counts = [0] * len(Outcome)
         self._anchor_at, self._header = anchor_at, Header(ledger, writer, kind, 0)
         self._files = {
@@ -139,6 +140,15 @@ def create(folder: Path, writers: Sequence[tuple[str, int]], anchor_at: float | 
     }  # fmt: skip
     atomic.write(folder / FILE, json.dumps(facts, indent=1) + "\n")
     return books
+
+
+def identity(folder: Path) -> str:
+    """The random id of the ledger in a folder.
+
+    Raises:
+        TornLedger: there is none.
+    """
+    return str(_facts(folder)["id"])
 
 
 def read(folder: Path, *, kinds: Sequence[str] | None = None, live: bool = False) -> Ledger:

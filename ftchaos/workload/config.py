@@ -5,21 +5,26 @@
     {"folder": "/run/ledger", "first_writer": 1, "max_duration_s": 7200,
      "uploads": {"url": "http://10.77.0.10:8000", "rate": 50, "timeout_s": 2, "owners": 40},
      "mysql": {"host": "10.77.0.10", "port": 3306, "user": "ftchaos", "secret_file": "/run/secret",
-               "writers": 4, "rate": 800, "timeout_s": 2}}
+               "writers": 4, "rate": 800, "timeout_s": 2},
+     "redis": {"nodes": [["10.77.0.11", 6401]], "shards": {"a": "9", "b": "1", "c": "0"}, "rate": 100},
+     "events": {"url": "http://10.77.0.10:8000", "users": 5, "file": "/run/events.jsonl"}}
 
-Without ``uploads`` or ``mysql`` that kind of writer does not exist. Secrets stand in files, never in here.
+Without ``uploads``, ``mysql`` or ``redis`` that kind of writer does not exist, without ``events`` nobody listens.
+Secrets stand in files, never in here.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from ftchaos.errors import Invalid
-from ftchaos.ledger import MAX_DURATION_S, MAX_WRITER
+from ftchaos.ledger import KIND_BYTES, MAX_DURATION_S, MAX_WRITER
+from ftchaos.workload.cluster import lies_in_redis
 
 HINT = "see ftchaos/workload/config.py for what it may say"
 # The ledger's clock must last until the last write is answered.
@@ -55,6 +60,7 @@ class Mysql:
         rate: inserts a second of all writers together; 0 for as many as they can.
         timeout_s: when an answer is given up.
         database: the schema of the table.
+        kind: what its writers are called in the ledger: ``mysql``, or ``mysql-`` and another word.
     """
 
     host: str
@@ -65,6 +71,61 @@ class Mysql:
     rate: float = 800
     timeout_s: float = 2
     database: str = "ftchaos"
+    kind: str = "mysql"
+
+
+@dataclass(frozen=True)
+class Redis:
+    """Keys set in a Redis Cluster, by one writer for each shard and way, one at a time.
+
+    Attributes:
+        nodes: host and port of its nodes.
+        shards: for each shard's name a hash tag whose slot lies in it; see :func:`ftchaos.workload.cluster.tag`.
+        rate: keys a second of each writer; 0 for as many as it can.
+        timeout_s: when an answer is given up.
+        wait: whether each shard gets a second writer, which waits for a replica after each SET.
+        wait_timeout_s: how long that one waits; without a replica by then the write counts as indeterminate.
+        kind: what its writers are called in the ledger, before the shard: ``redis`` makes ``redis-a`` and
+            ``redis-wait-a``.
+        follow: whether nodes that these name are used too; else clients inside a zone never leave it.
+    """
+
+    nodes: tuple[tuple[str, int], ...]
+    shards: Mapping[str, str]
+    rate: float = 100
+    timeout_s: float = 0.5
+    wait: bool = True
+    wait_timeout_s: float = 0.1
+    kind: str = "redis"
+    follow: bool = False
+
+    def plain_kinds(self) -> list[str]:
+        """The kinds of the writers that only set, by shard."""
+        return [f"{self.kind}-{shard}" for shard in self.shards]
+
+    def waiting_kinds(self) -> list[str]:
+        """The kinds of the writers that wait for a replica, by shard."""
+        return [f"{self.kind}-wait-{shard}" for shard in self.shards] if self.wait else []
+
+    def kinds(self) -> list[str]:
+        return [*self.plain_kinds(), *self.waiting_kinds()]
+
+
+@dataclass(frozen=True)
+class Events:
+    """Subscribers who write down what they hear; see :mod:`ftchaos.workload.events`.
+
+    Attributes:
+        url: the public address.
+        file: where they write; it is appended to.
+        users: there is one for each user from 1 to this.
+        linger_s: how long they go on listening after they were told to end, for the last events to arrive.
+    """
+
+    url: str
+    file: str
+    users: int = 5
+    linger_s: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -73,7 +134,8 @@ class Config:
 
     Attributes:
         folder: the new ledger's.
-        uploads, mysql: its kinds of writers.
+        uploads, mysql, redis: its kinds of writers.
+        events: its subscribers.
         first_writer: number of the first; see :func:`ftchaos.survivors.next_writer`.
         max_duration_s: it ends by itself then.
         parent_pid: who begins it, as seen where that runs; where it is not the parent any more, nothing begins.
@@ -82,13 +144,20 @@ class Config:
     folder: str
     uploads: Uploads | None = None
     mysql: Mysql | None = None
+    redis: Redis | None = None
+    events: Events | None = None
     first_writer: int = 1
     max_duration_s: float = LONGEST_S
     parent_pid: int | None = None
 
     def writers(self) -> list[tuple[str, int]]:
-        """Kind and number of every writer."""
-        kinds = ["uploads"] * (self.uploads is not None) + ["mysql"] * (self.mysql.writers if self.mysql else 0)
+        """Kind and number of every writer.
+
+        Those of Redis come first: the next run's numbers begin after the last one that left a row in the database.
+        """
+        kinds = self.redis.kinds() if self.redis else []
+        kinds += ["uploads"] * (self.uploads is not None)
+        kinds += [self.mysql.kind] * self.mysql.writers if self.mysql else []
         return [(kind, self.first_writer + index) for index, kind in enumerate(kinds)]
 
 
@@ -112,12 +181,11 @@ def parse(data: Any) -> Config:
         Invalid: a key is missing or unknown, or a value cannot be used.
     """
     known = dict(_mapping(data, "configuration"))
-    uploads, mysql = known.pop("uploads", None), known.pop("mysql", None)
-    config = replace(
-        _made(Config, "configuration", known),
-        uploads=None if uploads is None else _made(Uploads, "uploads", uploads),
-        mysql=None if mysql is None else _made(Mysql, "mysql", mysql),
-    )
+    parts: dict[str, Any] = {name: known.pop(name, None) for name in _PARTS}
+    parts |= {name: _made(_PARTS[name], name, values) for name, values in parts.items() if values is not None}
+    if parts["redis"]:
+        parts["redis"] = _with_nodes(parts["redis"])
+    config = replace(_made(Config, "configuration", known), **parts)
     if not config.writers():
         raise Invalid("the workload's configuration has no writers", HINT)
     _within("first_writer", config.first_writer, 1, MAX_WRITER - len(config.writers()))
@@ -127,6 +195,14 @@ def parse(data: Any) -> Config:
             "cut the run into several",
         )
     _within("max_duration_s", config.max_duration_s, 0.001, LONGEST_S)
+    _ensure_parts(config)
+    for kind, _ in config.writers():
+        if len(kind.encode()) > KIND_BYTES or not _KIND.fullmatch(kind):
+            raise Invalid(f"{kind!r} is no kind of writer for a ledger", f"use at most {KIND_BYTES} of a-z, 0-9 and -")
+    return config
+
+
+def _ensure_parts(config: Config) -> None:
     if config.uploads:
         _within("uploads.rate", config.uploads.rate, 0.01, 10_000)
         _within("uploads.timeout_s", config.uploads.timeout_s, 0.01, 600)
@@ -136,27 +212,80 @@ def parse(data: Any) -> Config:
         _within("mysql.rate", config.mysql.rate, 0, 1_000_000)
         _within("mysql.timeout_s", config.mysql.timeout_s, 0.01, 600)
         _within("mysql.port", config.mysql.port, 1, 65535)
-    return config
+        if config.mysql.kind.partition("-")[0] != "mysql":
+            raise Invalid(f"mysql.kind is {config.mysql.kind!r}", "begin it with mysql, as its writes lie there")
+    if config.redis:
+        _within("redis.rate", config.redis.rate, 0, 1_000_000)
+        _within("redis.wait_timeout_s", config.redis.wait_timeout_s, 0.001, 60)
+        # A WAIT that ends without a replica must have been answered by then.
+        _within("redis.timeout_s", config.redis.timeout_s, config.redis.wait_timeout_s + 0.1, 600)
+        if not lies_in_redis(config.redis.kind):
+            raise Invalid(f"redis.kind is {config.redis.kind!r}", "begin it with redis, as its writes lie there")
+    if config.events:
+        _within("events.users", config.events.users, 1, 10_000)
+        _within("events.linger_s", config.events.linger_s, 0, 60)
 
 
-_T = TypeVar("_T", Config, Uploads, Mysql)
+def _with_nodes(redis: Redis) -> Redis:
+    """The same, its nodes and shards checked, which a type's name cannot tell."""
+    return replace(redis, nodes=nodes(redis.nodes, "redis.nodes"), shards=shards(redis.shards, "redis.shards"))
+
+
+def nodes(value: Any, where: str) -> tuple[tuple[str, int], ...]:
+    """Addresses from JSON: pairs of host and port, at least one.
+
+    Raises:
+        Invalid: they are not.
+    """
+    well_formed = isinstance(value, list) and value and all(isinstance(one, list) and len(one) == 2 for one in value)
+    if not well_formed or not all(isinstance(host, str) and type(port) is int for host, port in value):
+        raise Invalid(f"{where} is {value!r}, not a list of [host, port]", HINT)
+    for _, port in value:
+        _within(where, port, 1, 65535)
+    return tuple((host, port) for host, port in value)
+
+
+def shards(value: Any, where: str) -> dict[str, str]:
+    """Hash tags by the names of shards, from JSON, at least one.
+
+    Raises:
+        Invalid: they are not.
+    """
+    well_formed = isinstance(value, dict) and value and all(isinstance(one, str) for one in value.values())
+    if not well_formed or any(not _SHARD.fullmatch(one) for one in value):
+        raise Invalid(f"{where} is {value!r}, not names of shards with a tag each", HINT)
+    if not all(_TAG.fullmatch(one) for one in value.values()):
+        raise Invalid(f"{where} has a tag that is empty or has a brace: {value!r}", HINT)
+    return dict(value)
+
+
+_PARTS: dict[str, Any] = {"uploads": Uploads, "mysql": Mysql, "redis": Redis, "events": Events}
+_KIND = re.compile("[a-z0-9-]+")
+_SHARD = re.compile("[a-z0-9]+")
+_TAG = re.compile(r"[^{}\s]+")
+_T = TypeVar("_T")
 _TYPES: dict[str, tuple[type, ...]] = {
-    "str": (str,), "int": (int,), "float": (int, float), "int | None": (int, type(None)),
+    "str": (str,), "int": (int,), "float": (int, float), "int | None": (int, type(None)), "bool": (bool,),
 }  # fmt: skip
 
 
 def _made(kind: type[_T], where: str, data: Any) -> _T:
     values = _mapping(data, where)
-    allowed = {one.name: one for one in fields(kind)}
+    allowed = {one.name: one for one in fields(kind)}  # type: ignore[arg-type]
     if unknown := sorted(values.keys() - allowed.keys()):
         raise Invalid(f"{where} has no key {unknown[0]!r}", HINT)
     for name, one in allowed.items():
         wanted = _TYPES.get(str(one.type))
         if name not in values and one.default is MISSING:
             raise Invalid(f"{where} lacks {name!r}", HINT)
-        if name in values and wanted and (isinstance(values[name], bool) or not isinstance(values[name], wanted)):
+        if name in values and wanted and not _is(values[name], wanted):
             raise Invalid(f"{name!r} of {where} is {values[name]!r}, not of type {one.type}", HINT)
     return kind(**values)
+
+
+def _is(value: Any, wanted: tuple[type, ...]) -> bool:
+    """Whether a value is of a type; Python would let true pass for 1."""
+    return isinstance(value, wanted) and (isinstance(value, bool) == (wanted == (bool,)))
 
 
 def _mapping(data: Any, where: str) -> Mapping[str, Any]:

@@ -7,12 +7,13 @@ acknowledged shows up as *lost*. Indeterminate is never wrong.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from pymysql.constants import ER
 from pymysql.err import MySQLError
 
 from ftchaos.ledger import Outcome
+from ftchaos.workload.resp import Refusal, Reply
 
 # The statement was refused or undone as a whole, so that in autocommit nothing of it can be there.
 READ_ONLY = frozenset({1290, 1792, 1836})
@@ -26,6 +27,13 @@ REFUSED = READ_ONLY | {
 }
 # Refused for what the request is. Not 408, 409, 425: they may speak of another attempt of the same request.
 REJECTED = frozenset({400, 401, 403, 404, 405, 411, 413, 414, 415, 422, 429, 431})
+# Redis looks at all of these before it carries a command out.
+NOT_SET = frozenset(
+    {
+        "ASK", "BUSY", "CLUSTERDOWN", "CROSSSLOT", "ERR", "LOADING", "MASTERDOWN", "MISCONF", "MOVED", "NOAUTH",
+        "NOPERM", "NOREPLICAS", "OOM", "READONLY", "TRYAGAIN",
+    }
+)  # fmt: skip
 NO_SERVER = b"No server is available to handle this request"
 
 
@@ -49,6 +57,18 @@ def of_answer(status: int, headers: Mapping[str, str], body: bytes) -> Outcome:
         return Outcome.FAILED
     # A balancer says so when it had no server to give the request to.
     return Outcome.FAILED if status == 503 and NO_SERVER in body else Outcome.INDETERMINATE
+
+
+def of_replies(replies: Sequence[Reply]) -> Outcome:
+    """The outcome of a SET that was answered; with a second reply, of one that a WAIT for a replica followed.
+
+    Without a replica that has it, such a write may be lost with its master, so it was not acknowledged.
+    """
+    said, *waited = replies
+    if isinstance(said, Refusal):
+        return Outcome.FAILED if said.kind in NOT_SET else Outcome.INDETERMINATE
+    held = all(isinstance(one, int) and one >= 1 for one in waited)
+    return Outcome.ACKNOWLEDGED if said == "OK" and held else Outcome.INDETERMINATE
 
 
 def _names_file(body: bytes) -> bool:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 import struct
+import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +15,7 @@ import pymysql
 from pymysql.err import InterfaceError, MySQLError, OperationalError
 
 from ftchaos.ledger import Outcome, content
-from ftchaos.workload import fate
+from ftchaos.workload import fate, part
 from ftchaos.workload.book import Book
 from ftchaos.workload.config import Mysql
 
@@ -30,7 +33,7 @@ class Inserter(threading.Thread):
     """One writer; ended by the event that all share."""
 
     def __init__(self, config: Mysql, book: Book, end: threading.Event) -> None:
-        super().__init__(name=f"mysql-{book.writer}", daemon=True)
+        super().__init__(name=f"{book.kind}-{book.writer}", daemon=True)
         self._config, self._book, self._end = config, book, end
         self._interval_s = config.writers / config.rate if config.rate else 0.0
         self._password = Path(config.secret_file).read_text().strip()
@@ -100,3 +103,29 @@ class Inserter(threading.Thread):
         if self._connection is not None and self._connection.open:
             self._connection.close()
         self._connection = None
+
+
+def run(config: Mysql, books: Sequence[Book], duration_s: float) -> int:
+    """All writers to one database, until told to end."""
+    end, failed = threading.Event(), threading.Event()
+
+    def crashed(args: threading.ExceptHookArgs) -> None:
+        sys.__excepthook__(args.exc_type, args.exc_value or args.exc_type(), args.exc_traceback)
+        failed.set()
+        end.set()
+
+    threading.excepthook = crashed
+    for number in part.ENDING:
+        signal.signal(number, lambda *_: end.set())
+    part.heed()
+    writers = [Inserter(config, one, end) for one in books]
+    for writer in writers:
+        writer.start()
+    end_at = time.monotonic() + duration_s
+    while not end.wait(min(part.PROGRESS_S, max(end_at - time.monotonic(), 0))) and time.monotonic() < end_at:
+        part.tell(books, writers)
+    end.set()
+    for writer in writers:
+        writer.join()
+    part.close(books)
+    return 1 if failed.is_set() else 0

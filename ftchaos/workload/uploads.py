@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
 
 from ftchaos.ledger import Outcome, content
-from ftchaos.workload import fate
+from ftchaos.workload import fate, part
 from ftchaos.workload.book import Book
 from ftchaos.workload.config import Uploads
 
@@ -101,3 +102,12 @@ async def _ended(end: asyncio.Event, within_s: float) -> bool:
     except TimeoutError:
         return False
     return True
+
+
+def run(config: Uploads, books: Sequence[Book], duration_s: float) -> int:
+    """The uploads, until told to end."""
+    (book,) = books
+    uploader = Uploader(config, book)
+    part.run(uploader.run, duration_s, lambda: part.tell(books, [uploader]))
+    part.close(books)
+    return 0

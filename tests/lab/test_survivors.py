@@ -17,6 +17,8 @@ from ftchaos.errors import Inconclusive
 from ftchaos.ledger import Ledger, WriterLedger, content, write_id
 from ftchaos.mysql import flavour as flavours
 from ftchaos.mysql import session
+from ftchaos.survivors import sql
+from ftchaos.survivors.intervals import merged
 
 FIRST = 5
 
@@ -102,7 +104,7 @@ def test_nothing_survives(connect: Connect) -> None:
 
 
 def intervals(sequences: set[int]) -> tuple[tuple[int, int], ...]:
-    return tuple(survivors._merged((seq, seq) for seq in sorted(sequences)))
+    return tuple(merged((seq, seq) for seq in sorted(sequences)))
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -111,9 +113,9 @@ def test_gaps_and_corrupt_rows_are_those_that_were_planted(
 ) -> None:
     """Small stretches, so that every path from whole to blocks to islands is taken, on two connections."""
     chance = random.Random(seed)
-    monkeypatch.setattr(survivors, "STRETCH", chance.choice([7, 50, 1000]))
-    monkeypatch.setattr(survivors, "BLOCK_BITS", chance.choice([0, 2, 5]))
-    monkeypatch.setattr(survivors, "PARALLEL_FROM", 1)
+    monkeypatch.setattr(sql, "STRETCH", chance.choice([7, 50, 1000]))
+    monkeypatch.setattr(sql, "BLOCK_BITS", chance.choice([0, 2, 5]))
+    monkeypatch.setattr(sql, "PARALLEL_FROM", 1)
     attempted = chance.randint(1, 300)
     present = {seq for seq in range(1, attempted + 1) if chance.random() < chance.choice([0.1, 0.9, 0.99])}
     wrong = {seq for seq in present if chance.random() < 0.05}
@@ -210,14 +212,14 @@ def test_upload_with_two_transfers_is_duplicate(connect: Connect) -> None:
 
 
 def test_write_committed_after_the_snapshot_is_not_seen(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
-    survey = survivors._survey
+    survey = sql._survey
 
     def interrupted(cursor: Cursor, *args: object) -> Surviving:
         with connect() as other:
             session.execute(other, [f"DELETE FROM ftchaos.ledger_writes WHERE id >= {write_id(FIRST, 5)}"])
         return survey(cursor, *args)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(survivors, "_survey", interrupted)
+    monkeypatch.setattr(sql, "_survey", interrupted)
     with connect() as connection:
         insert(connection, FIRST, range(1, 11))
 

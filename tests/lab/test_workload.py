@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import random
 import signal
 import statistics
@@ -341,15 +342,17 @@ def test_secret_is_not_in_the_command_nor_in_the_ledger(servers: Trio, tmp_path:
     assert not any(secret in file.read_bytes() for file in workload.folder.iterdir())
 
 
-def test_workload_whose_other_half_dies_ends_with_an_error(servers: Trio, tmp_path: Path) -> None:
+@pytest.mark.parametrize("half", [0, 1])
+def test_workload_of_which_a_half_dies_ends_with_an_error(servers: Trio, tmp_path: Path, half: int) -> None:
     workload = Workload(
         tmp_path, first_writer=first_writer(servers), uploads={"url": "http://127.0.0.1:9"}, mysql=mysql_part(servers)
     )
     workload.wait_attempted(50)
     pid = workload.process.pid
-    (child,) = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    subprocess.run(["kill", "-KILL", child], check=True)
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    os.kill(int(children[half]), signal.SIGKILL)
 
     workload.process.communicate(timeout=20)
 
-    assert -signal.SIGKILL == workload.process.returncode or workload.process.returncode > 0
+    assert 2 == len(children)
+    assert 1 == workload.process.returncode

@@ -26,6 +26,8 @@ from pymysql.err import MySQLError
 from ftchaos.audit import Interval, Surviving, Survivors
 from ftchaos.errors import Inconclusive
 from ftchaos.ledger import SEQUENCE_BITS, Ledger, write_id
+from ftchaos.survivors.intervals import merged
+from ftchaos.workload.cluster import lies_in_redis
 
 Connect = Callable[[], "Connection[Any]"]
 
@@ -63,6 +65,7 @@ _UPLOADED = (
     " AND w.checksum = CAST(SHA2(w.content, 256) AS BINARY)"
 )
 _TRANSFERS = "(SELECT COUNT(*) FROM filetransfer.transfers t WHERE t.file_id = w.id)"
+# By the first word of the kind: clients inside a zone that was cut off, ``mysql-inside``, write where all others do.
 SOURCES = {
     "mysql": Source(
         "ftchaos.ledger_writes w", "w.id", "w.content = CAST(w.id AS BINARY)", "w.content <> CAST(w.id AS BINARY)"
@@ -79,20 +82,21 @@ SOURCES = {
 
 
 def read(connect: Connect, ledger: Ledger, *, connections: int = 2) -> list[Survivors]:
-    """What the database holds of each kind of writer's writes.
+    """What the database holds of each kind of writer's writes; those that lie in Redis are passed over.
 
     Ids below those of the ledger's first writer belong to earlier runs and are passed over; see :func:`next_writer`.
 
     Args:
         connect: opens a connection that may read the tables; called up to ``connections`` times.
-        ledger: says which ids may be there; its writers must have ended.
+        ledger: says which ids may be there; its writers must have ended. All that wrote since its first writer must
+            be in it, or their rows are taken for strangers.
         connections: how many to read with; one suffices for a short ledger.
 
     Raises:
         Inconclusive: the database did not answer to the end.
     """
-    kinds = ledger.kinds()
-    if unknown := set(kinds) - SOURCES.keys():
+    kinds = [kind for kind in ledger.kinds() if not lies_in_redis(kind)]
+    if unknown := {kind for kind in kinds if _where(kind) not in SOURCES}:
         raise Inconclusive(f"nobody knows where writes of the kind {', '.join(sorted(unknown))} lie")
     count = connections if sum(writer.attempted for writer in ledger.writers) >= PARALLEL_FROM else 1
     try:
@@ -155,15 +159,27 @@ def _snapshots(connect: Connect, count: int) -> Iterator[tuple[_Readers, float]]
 
 
 def _read_kind(readers: _Readers, ledger: Ledger, kind: str, read_at: float) -> Survivors:
-    source, writers = SOURCES[kind], ledger.of(kind)
+    source, writers = SOURCES[_where(kind)], ledger.of(kind)
     stretches = [stretch for writer in writers for stretch in _stretches(writer.writer, writer.attempted)]
     found: dict[int, list[Surviving]] = {writer.writer: [] for writer in writers}
     for (first, _), surviving in zip(stretches, readers.map(_survey, stretches, source), strict=True):
         found[first >> SEQUENCE_BITS].append(surviving)
-    floor = write_id(min(writer.writer for writer in ledger.writers), 0)
-    attempted = [(write_id(one.writer, 1), write_id(one.writer, one.attempted)) for one in writers if one.attempted]
-    strangers = sum(readers.map(_count, _between(attempted, floor), source))
+    # A stranger in a table is nobody's; the first of the kinds that share the table tells of it.
+    alike = [one for one in ledger.kinds() if _where(one) == _where(kind)]
+    strangers = sum(readers.map(_count, _unattempted(ledger, alike), source)) if kind == alike[0] else 0
     return Survivors(kind, read_at, {writer: _joined(parts) for writer, parts in found.items()}, strangers)
+
+
+def _where(kind: str) -> str:
+    return kind.partition("-")[0]
+
+
+def _unattempted(ledger: Ledger, kinds: Sequence[str]) -> Iterator[Interval]:
+    """Where no id of writers of these kinds should be, from the ledger's first writer on."""
+    floor = write_id(min(writer.writer for writer in ledger.writers), 0)
+    writers = sorted((one for kind in kinds for one in ledger.of(kind)), key=lambda one: one.writer)
+    attempted = [(write_id(one.writer, 1), write_id(one.writer, one.attempted)) for one in writers if one.attempted]
+    return _between(attempted, floor)
 
 
 def _stretches(writer: int, attempted: int) -> Iterator[Interval]:
@@ -248,14 +264,14 @@ def _which(cursor: Cursor, source: Source, first: int, last: int, condition: str
         f"SELECT {source.id} FROM {source.table} WHERE {source.id} BETWEEN %s AND %s AND {condition} ORDER BY 1",
         (first, last),
     )
-    return _merged((int(row[0]), int(row[0])) for row in cursor.fetchall())
+    return merged((int(row[0]), int(row[0])) for row in cursor.fetchall())
 
 
 def _joined(parts: Sequence[Surviving]) -> Surviving:
     """The stretches of one writer as one, by sequence instead of id."""
     return Surviving(
         *(
-            tuple(_merged(_sequences(interval for part in parts for interval in getattr(part, which))))
+            tuple(merged(_sequences(interval for part in parts for interval in getattr(part, which))))
             for which in ("present", "corrupt", "duplicate")
         )
     )
@@ -264,17 +280,3 @@ def _joined(parts: Sequence[Surviving]) -> Surviving:
 def _sequences(intervals: Iterable[Interval]) -> Iterator[Interval]:
     mask = (1 << SEQUENCE_BITS) - 1
     return ((first & mask, last & mask) for first, last in intervals)
-
-
-def _merged(intervals: Iterable[Interval]) -> Iterator[Interval]:
-    """Intervals in order, those that touch made one."""
-    pending: Interval | None = None
-    for first, last in intervals:
-        if pending is not None and first == pending[1] + 1:
-            pending = pending[0], last
-        else:
-            if pending is not None:
-                yield pending
-            pending = first, last
-    if pending is not None:
-        yield pending

@@ -1,0 +1,97 @@
+"""One connection to one Redis, a request at a time, which tells whether a request that failed was ever sent."""
+
+from __future__ import annotations
+
+import asyncio
+
+from ftchaos.workload.cluster import Address
+from ftchaos.workload.resp import Reply, parse
+
+
+class NotSent(ConnectionError):
+    """Nothing of the request has left."""
+
+
+class Lost(ConnectionError):
+    """The request was sent and not answered, or not in time, or with nonsense."""
+
+
+class Link(asyncio.Protocol):
+    """A connection; once lost it stays so.
+
+    Attributes:
+        address: where it leads.
+        lost: whether it has ended.
+    """
+
+    def __init__(self, address: Address) -> None:
+        self.address, self.lost = address, False
+        self._buffer = bytearray()
+        self._replies: list[Reply] = []
+        self._wanted = 0
+        self._waiter: asyncio.Future[list[Reply]] | None = None
+        self._transport: asyncio.Transport | None = None
+
+    @classmethod
+    async def to(cls, address: Address, timeout_s: float) -> Link:
+        """A connection to an address.
+
+        Raises:
+            OSError: nobody is there, or does not answer in time.
+        """
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(timeout_s):
+            _, link = await loop.create_connection(lambda: cls(address), *address)
+        return link
+
+    async def ask(self, request: bytes, replies: int, timeout_s: float) -> list[Reply]:
+        """The replies to a request of one or more commands; one that is late ends the connection.
+
+        Raises:
+            NotSent: the connection had ended before.
+            Lost: it ended after the request may have left.
+        """
+        if self.lost or self._transport is None or self._transport.is_closing():
+            self.close()
+            raise NotSent("the connection is closed")
+        loop = asyncio.get_running_loop()
+        self._waiter, self._wanted = loop.create_future(), replies
+        late = loop.call_later(timeout_s, self._end, f"no answer within {timeout_s:g} s")
+        try:
+            self._transport.write(request)
+            return await self._waiter
+        finally:
+            late.cancel()
+            self._waiter = None
+
+    def close(self) -> None:
+        self._end("closed")
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer += data
+        try:
+            while self._buffer and (found := parse(self._buffer)):
+                self._replies.append(found[0])
+                del self._buffer[: found[1]]
+        except ValueError as error:
+            self._end(str(error))
+            return
+        if self._waiter is None or self._waiter.done():
+            self._end("it said something unasked")
+        elif len(self._replies) >= self._wanted:
+            self._waiter.set_result(self._replies)
+            self._replies = []
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._end(str(error) if error else "the connection was closed")
+
+    def _end(self, why: str) -> None:
+        self.lost = True
+        if self._transport is not None:
+            self._transport.abort()
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_exception(Lost(why))
