@@ -7,6 +7,7 @@ is for: each acknowledged upload is work that must be done. The WebSocket is sam
 from __future__ import annotations
 
 import dataclasses
+import math
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
@@ -196,14 +197,16 @@ def jobs(seen: Seen, fault_at: float) -> Jobs | None:
     uploads = [upload for _, upload in _acknowledged(seen)]
     there = [seen.work[upload] for upload in uploads if upload in seen.work]
     late = [one.done_at for one in there if one.done_at is not None and one.done_at > max(fault_at, one.begun_at + 1)]
-    heard = seen.heard
-    told = {upload for upload, one in seen.work.items() if one.done_at is not None}
+    heard = seen.heard or {}
+    # Before the first word was heard nobody may have listened yet.
+    listening_at = min((min(instants) for instants in heard.values()), default=math.inf)
+    done = {upload for upload, one in seen.work.items() if one.done_at is not None and one.done_at > listening_at}
     return Jobs(
         acknowledged=len(uploads),
         completed=sum(one.done_at is not None for one in there),
         pending=sum(one.done_at is None for one in there),
-        orphaned=0 if heard is None else len(heard.keys() - seen.work.keys()),
-        repeated=0 if heard is None else sum(len(instants) > 1 for instants in heard.values()),
-        untold=0 if heard is None else len(told - heard.keys()),
+        orphaned=len(heard.keys() - seen.work.keys()),
+        repeated=sum(len(instants) > 1 for instants in heard.values()),
+        untold=len(done - heard.keys()),
         drained_at=max(late, default=None),
     )

@@ -14,7 +14,7 @@ from typing import Any
 
 from chaoslib.exceptions import InterruptExecution
 
-from ftchaos import engine
+from ftchaos import activities, engine
 from ftchaos.run import active
 
 ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -39,27 +39,27 @@ def before_experiment_control(
 
 
 def before_hypothesis_control(context: Mapping[str, Any], **_: Any) -> None:
-    engine.part_begins("hypothesis before")
+    activities.part_begins("hypothesis before")
 
 
 def after_hypothesis_control(context: Mapping[str, Any], state: Mapping[str, Any] | None = None, **_: Any) -> None:
-    engine.hypothesis_ended(state or {})
+    activities.hypothesis_ended(state or {})
 
 
 def before_method_control(context: Mapping[str, Any], **_: Any) -> None:
-    engine.part_begins("method")
+    activities.part_begins("method")
 
 
 def before_rollback_control(context: Mapping[str, Any], **_: Any) -> None:
-    engine.part_begins("rollback")
+    activities.part_begins("rollback")
 
 
 def before_activity_control(context: Mapping[str, Any], **_: Any) -> None:
-    engine.step_begins(context)
+    activities.step_begins(context)
 
 
 def after_activity_control(context: Mapping[str, Any], state: Mapping[str, Any] | None = None, **_: Any) -> None:
-    engine.step_ended(state or {})
+    activities.step_ended(state or {})
 
 
 def after_experiment_control(context: Mapping[str, Any], state: dict[str, Any], **_: Any) -> None:

@@ -15,11 +15,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from ftchaos.config import Duration, Share
 from ftchaos.errors import Invalid
+from ftchaos.promises import Promises
 from ftchaos.yamlfile import YamlFile, read_yaml
 
 FOLDERS = {"drill": "dr_drills", "experiment": "experiments"}
@@ -81,10 +83,24 @@ class FromEnvironment(_Strict):
     env_var_type: Literal["str", "int", "float", "bool"] | None = None
 
 
+class Promised(_Strict):
+    """What an experiment promises; see :class:`ftchaos.promises.Promises`."""
+
+    recovery_time: Duration | None = None
+    lost: dict[str, Annotated[int, Field(ge=0)]] = {}
+    success: Share | None = None
+    jobs: bool = False
+
+    def promises(self) -> Promises:
+        """The same as it is judged."""
+        return Promises(self.recovery_time, self.lost, self.success, self.jobs)
+
+
 class Extension(_Strict):
     """What ftchaos adds to a definition; it ends in the evidence and tells an auditor what was meant.
 
     ``harms`` is false for a rehearsal that injects no fault, ``workload`` for one without clients of ours.
+    ``beyond_quorum`` allows a fault that takes a cluster's quorum away.
     """
 
     name: Literal["ftchaos"]
@@ -95,6 +111,8 @@ class Extension(_Strict):
     expected: str
     harms: bool = True
     workload: bool = True
+    beyond_quorum: bool = False
+    promises: Promised = Promised()
     preconditions: list[str] = []
     assumptions: list[str] = []
     participants: list[str] = []

@@ -10,31 +10,35 @@ from __future__ import annotations
 import contextlib
 import copy
 import dataclasses
+import functools
+import inspect
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from ftchaos import conclusion, definitions, guard, platforms, recover, survivors
+from ftchaos import activities, conclusion, definitions, guard, logfile, platforms, recover, survivors
 from ftchaos import run as runs
 from ftchaos.atomic import write
 from ftchaos.clock import Clock, now
-from ftchaos.config import load
+from ftchaos.config import Environment, load
 from ftchaos.errors import FtchaosError, HealFailed, Inconclusive, Interrupted, Invalid, Refused, StepFailed
 from ftchaos.evidence import Evidence
 from ftchaos.objectives import Objectives
 from ftchaos.options import Options
-from ftchaos.platforms.base import Platform
-from ftchaos.record import Part, RunRecord, Step
+from ftchaos.platforms.base import Harm, Platform
+from ftchaos.record import RunRecord
 from ftchaos.run import Progress, Run
 from ftchaos.traffic import TrafficProcesses
 from ftchaos.undo import Healing, UndoLog
 from ftchaos.units import duration_s
 
-LOG_FILE = "chaostoolkit.log"
 JOURNAL_FILE = "journal.json"
+FAULTS = "ftchaos.actions.faults"
+INSIDE_WRITERS_AFTER = 100
 
 
 @dataclass(frozen=True)
@@ -45,11 +49,41 @@ class Plan:
     options: Options
     platform: Platform
     objectives: Objectives
-    protected: bool
+    settings: Environment
+    configuration: dict[str, Any]
 
     @property
     def extension(self) -> definitions.Extension:
         return self.loaded.extension
+
+    def permit(self) -> guard.Permit:
+        """Leave to run in the environment.
+
+        Raises:
+            Refused: the environment is protected, and something of what it asks for is missing.
+        """
+        run = f"{self.extension.kind}/{self.extension.id}"
+        return guard.ensure_allowed(self.options.environment, self.settings, run, confirm=self.options.confirm)
+
+    def harms(self) -> list[Harm]:
+        """What the definition's faults would hit now; touches nothing.
+
+        Raises:
+            Invalid: a fault cannot be had like that here.
+        """
+        from chaoslib import substitute
+
+        found = []
+        for activity in self.loaded.definition.method:
+            provider = activity.provider
+            if provider.module != FAULTS:
+                continue
+            given = substitute(dict(provider.arguments), self.configuration, {})
+            function = getattr(import_module(FAULTS), provider.func)
+            arguments = inspect.signature(function).bind(**given)
+            arguments.apply_defaults()
+            found.append(self.platform.harm(provider.func, arguments.arguments))
+        return found
 
 
 @dataclass(frozen=True)
@@ -71,7 +105,6 @@ class _Session:
     plan: Plan | None = None
     progress: Progress | None = None
     lock: guard.EnvironmentLock | None = None
-    part: Part | None = None
     problem: Exception | None = None
     result: Result | None = None
 
@@ -115,7 +148,8 @@ def _plan(loaded: definitions.Loaded, given: Mapping[str, Any]) -> Plan:
             rto_s=_objective_s(given.get("rto"), objectives.rto_s),
             rpo_s=_objective_s(given.get("rpo"), objectives.rpo_s),
         ),
-        config.environment(options.environment).protected,
+        config.environment(options.environment),
+        {key: given[key] for key in loaded.data.get("configuration", {}) if key in given},
     )
 
 
@@ -130,14 +164,20 @@ def preview(plan: Plan) -> dict[str, Any]:
     Raises:
         Refused: the guard would refuse the run.
     """
-    guard.ensure_allowed(plan.options.environment, plan.protected)
+    plan.permit()
+    harms = plan.harms()
+    for harm in harms:
+        _ensure_within(plan, harm)
+    hit = [str(target) for harm in harms for target in harm.targets]
     return {
         "kind": plan.extension.kind,
         "name": plan.extension.id,
         "title": plan.loaded.definition.title,
         "environment": plan.options.environment,
         "platform": plan.platform.name,
-        "targets": plan.platform.targets() if plan.extension.harms else [],
+        "faults": [harm.clause for harm in harms],
+        "targets": hit or (plan.platform.targets() if plan.extension.harms else []),
+        "promises": plan.extension.promises.promises().words(),
         "steps": [activity.name for activity in plan.loaded.definition.method],
         "objectives": dataclasses.asdict(plan.objectives),
     }
@@ -154,9 +194,10 @@ def run(plan: Plan, progress: Progress, *, verbose: bool = False) -> Result:
 
     global _session
     _session = _Session(plan=plan, progress=progress)
-    _quiet(verbose)
+    logfile.quiet(verbose)
     data = copy.deepcopy(plan.loaded.data)
-    chosen = plan.options.as_configuration()
+    chosen = {**plan.configuration, **plan.options.as_configuration()}
+    activities.part_begins(None)
     try:
         run_experiment(
             data,
@@ -183,12 +224,16 @@ def begin(experiment: Mapping[str, Any], configuration: Mapping[str, Any]) -> No
     if plan is None:  # plain `chaos run`
         plan = _session.plan = _plan(definitions.check(experiment), configuration)
     progress = _session.progress = _session.progress or runs.SilentProgress()
-    guard.ensure_allowed(plan.options.environment, plan.protected)
+    permit = plan.permit()
     plan.platform.targets()  # whatever cannot be reached is refused while nothing is there yet
+    harms = plan.harms()
+    for harm in harms:
+        _ensure_within(plan, harm)
     run_id = runs.new_id(plan.extension.id)
     lock = guard.EnvironmentLock(plan.platform.lock_name)
     lock.acquire(run_id)
     try:
+        permit.use(run_id)
         recover.ensure_nothing_left(plan.platform.lock_name)
         folder = runs.make_folder(plan.options.reports, run_id)
         record = _record(plan, run_id)
@@ -200,6 +245,7 @@ def begin(experiment: Mapping[str, Any], configuration: Mapping[str, Any]) -> No
             progress,
             UndoLog(recover.undo_log(run_id)),
             TrafficProcesses(folder),
+            lambda harm: _ensure_within(plan, harm),
         )
         run.save()
         recover.announce(run)
@@ -208,16 +254,43 @@ def begin(experiment: Mapping[str, Any], configuration: Mapping[str, Any]) -> No
         raise
     _session.lock = lock
     runs.activate(run)
-    _log_into(folder)
+    logfile.into(folder)
     progress.note(f"run {run_id}: {plan.loaded.definition.title}")
     plan.platform.begin(run_id, run.undo, progress.note)
+    drill = plan.extension.kind == "drill"
+    if not drill:
+        plan.platform.prepare(progress.note, backups=False)
     if plan.extension.workload:
-        run.traffic.begin(
-            plan.platform.traffic(), plan.platform.client_argv, _first_writer(plan.platform), progress.writes
-        )
-    plan.platform.prepare(progress.note)
+        _begin_traffic(run, plan, harms)
+    if drill:
+        plan.platform.prepare(progress.note, backups=True)
     record.system = plan.platform.describe()
+    record.state_before = plan.platform.state()
     run.save()
+
+
+def _ensure_within(plan: Plan, harm: Harm) -> None:
+    """Refuse a fault that would hit more than is allowed."""
+    guard.ensure_within(
+        plan.settings.blast_radius, harm.targets, quorum_lost=harm.quorum_lost, beyond_quorum=plan.extension.beyond_quorum
+    )
+
+
+def _begin_traffic(run: Run, plan: Plan, harms: Sequence[Harm]) -> None:
+    """Begin the clients, also those inside a zone that will be cut off, and the witness of all that may be hit."""
+    platform, first = plan.platform, _first_writer(plan.platform)
+    traffic = platform.traffic()
+    drill = plan.extension.kind == "drill"
+    names = platform.recovery().destroy_targets() if drill else traffic.witnessed.keys()
+    witnessed = {name: traffic.witnessed[name] for name in names}
+    for harm in harms:
+        witnessed |= harm.signs
+    traffic = dataclasses.replace(traffic, witnessed=witnessed)
+    run.traffic.begin(traffic, platform.client_argv, first, run.progress.writes, whole=not drill)
+    for harm in harms:
+        if harm.inside:
+            argv = functools.partial(platform.client_argv, zone=harm.inside)
+            run.traffic.begin_inside(platform.traffic(harm.inside), argv, first + INSIDE_WRITERS_AFTER)
 
 
 def _first_writer(platform: Platform) -> int:
@@ -244,7 +317,8 @@ def _record(plan: Plan, run_id: str) -> RunRecord:
             "description": definition.description,
             "tags": definition.tags,
         },
-        plan=extension.model_dump(exclude={"name", "kind", "id", "harms", "workload"}),
+        plan=extension.model_dump(exclude={"name", "kind", "id", "harms", "workload", "beyond_quorum", "promises"}),
+        promises=dataclasses.asdict(extension.promises.promises()),
         arguments=plan.options.as_configuration(),
         machine=conclusion.this_machine(),
         planned_steps=[activity.name for activity in definition.method],
@@ -252,58 +326,6 @@ def _record(plan: Plan, run_id: str) -> RunRecord:
         keeps_ledger=extension.workload,
         accepts_backup_age=plan.platform.accepts_backup_age,
     )
-
-
-def part_begins(part: Part) -> None:
-    """Note which part of the definition the activities that follow belong to; a second hypothesis is the one after."""
-    if part == "hypothesis before" and _session.part is not None:
-        part = "hypothesis after"
-    _session.part = part
-
-
-def hypothesis_ended(state: Mapping[str, Any]) -> None:
-    """Keep whether the steady state was met, and which probe said otherwise."""
-    if (active := runs.active()) is None or _session.part is None:
-        return
-    if state.get("steady_state_met") is None:
-        return
-    unmet = [] if state["steady_state_met"] else [probe["activity"]["name"] for probe in state["probes"][-1:]]
-    active.record.unmet[_session.part.removeprefix("hypothesis ")] = unmet
-    active.save()
-
-
-def step_begins(activity: Mapping[str, Any]) -> None:
-    """Take the time of an activity."""
-    if (active := runs.active()) is not None and _session.part is not None:
-        active.record.steps.append(Step(_session.part, str(activity["name"]), now()))
-        active.progress.step(str(activity["name"]))
-
-
-def step_ended(outcome: Mapping[str, Any]) -> None:
-    """Keep how the activity went."""
-    active = runs.active()
-    if active is None or not active.record.steps:
-        return
-    step = active.record.steps[-1]
-    step.duration_s = now() - step.began_at
-    step.status = "succeeded" if outcome.get("status") == "succeeded" else "failed"
-    step.output = outcome.get("output")
-    step.error = _sentence(outcome.get("exception"))
-    if step.error and not step.error.startswith(runs.NOT_DONE):  # a consequence needs no line of its own
-        active.progress.note(f"{step.name}: {step.error}")
-    active.save()
-
-
-def _sentence(exception: Any) -> str:
-    """The fact and the hint of chaoslib's formatted exception, without the names of its classes."""
-    lines = [line for line in "".join(exception or ()).splitlines() if line.strip()]
-    begins = next((i for i, line in enumerate(lines) if line.startswith("chaoslib.exceptions.ActivityFailed:")), None)
-    if begins is None:
-        return lines[-1].strip() if lines else ""
-    first = lines[begins].removeprefix("chaoslib.exceptions.ActivityFailed:").strip()
-    if first.startswith("ftchaos.errors."):
-        first = first.partition(": ")[2]
-    return "\n".join([first, *(line.strip() for line in lines[begins + 1 :])])
 
 
 def remember(problem: Exception) -> None:
@@ -353,7 +375,7 @@ def end(journal: dict[str, Any] | None) -> None:
             _tell(journal, evidence)
     finally:
         runs.activate(None)
-        _log_into(None)
+        logfile.into(None)
         if _session.lock is not None:
             _session.lock.release()
 
@@ -369,7 +391,7 @@ def _write_evidence(run: Run, journal: dict[str, Any] | None, healing: Healing) 
         run.save()
         recover.keep_undo(run.id, run.folder)
         _write_journal(run.folder, journal)
-        _log_into(None)
+        logfile.into(None)
         return conclusion.write(conclusion.conclude(run.folder), run.folder)
     except (OSError, StepFailed) as error:
         fact = f"the evidence cannot be written to {run.folder}"
@@ -390,35 +412,3 @@ def _tell(journal: dict[str, Any], evidence: Evidence) -> None:
 
 def _write_journal(folder: Path, journal: dict[str, Any] | None) -> None:
     write(folder / JOURNAL_FILE, json.dumps(journal, indent=1, default=str, ensure_ascii=False) + "\n")
-
-
-class _LogFile(logging.FileHandler):
-    """The log of a run; on a full disk it is cut short, and what the steps say is not lost among its tracebacks."""
-
-    def handleError(self, record: logging.LogRecord) -> None:
-        """Nothing more can be done."""
-
-    def close(self) -> None:
-        """Give up what cannot be written any more."""
-        with contextlib.suppress(OSError):
-            super().close()
-
-
-def _quiet(verbose: bool) -> None:
-    """Chaos Toolkit's log goes to the run's folder, and to the terminal only when asked for."""
-    logger = logging.getLogger("chaostoolkit")
-    logger.setLevel(logging.DEBUG)
-    logger.propagate = False
-    logger.handlers = [logging.StreamHandler() if verbose else logging.NullHandler()]
-
-
-def _log_into(folder: Path | None) -> None:
-    logger = logging.getLogger("chaostoolkit")
-    for handler in [one for one in logger.handlers if getattr(one, "of_ftchaos", False)]:
-        logger.removeHandler(handler)
-        handler.close()
-    if folder is not None:
-        handler = _LogFile(folder / LOG_FILE)
-        handler.of_ftchaos = True  # type: ignore[attr-defined]
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-        logger.addHandler(handler)

@@ -27,7 +27,11 @@ class Options:
         mysql_flavour: ``mariadb``, ``mysql`` or empty for the one that is found.
         backup: a backup that ftchaos did not make, to be restored in place of the lab's.
         binlogs: folder of binary logs that continue that backup.
-        warm_timeout: seconds to wait for the service to meet its objectives after the cut-over.
+        warm_timeout: seconds to wait for the service to meet its objectives again.
+        zone: the zone that a fault takes, or ``primary`` for that of the MySQL primary.
+        manner: how a fault is done; each experiment has its own default.
+        confirm: the name of a protected environment, typed once more.
+        durability: ``configured``, or ``weaker``: asynchronous replication in place of semi-synchronous.
     """
 
     environment: str = "lab"
@@ -41,6 +45,10 @@ class Options:
     backup: Path | None = None
     binlogs: Path | None = None
     warm_timeout: float = 120.0
+    zone: str = "primary"
+    manner: str = ""
+    confirm: str = ""
+    durability: Literal["configured", "weaker"] = "configured"
 
     @classmethod
     def parse(cls, given: Mapping[str, Any]) -> Options:
@@ -59,6 +67,8 @@ class Options:
         options = cls(**values)
         if options.method not in ("physical", "logical"):
             raise Invalid(f"the method {options.method!r} is unknown", "choose physical or logical")
+        if options.durability not in ("configured", "weaker"):
+            raise Invalid(f"the durability {options.durability!r} is unknown", "choose configured or weaker")
         if options.mysql_flavour not in ("", "mariadb", "mysql"):
             raise Invalid(f"the flavour {options.mysql_flavour!r} is unknown", "choose mariadb or mysql")
         options.target_time()

@@ -18,12 +18,10 @@ from ftchaos.clock import now
 from ftchaos.errors import Invalid, Refused, StepFailed
 from ftchaos.objectives import Objectives
 from ftchaos.options import Options
-from ftchaos.platforms.base import Platform, Step
-from ftchaos.record import Phase, RunRecord
+from ftchaos.platforms.base import Harm, Platform, Step
+from ftchaos.record import NOT_DONE, Phase, RunRecord
 from ftchaos.traffic import TrafficProcesses
 from ftchaos.undo import UndoLog
-
-NOT_DONE = "not done, because "
 
 
 class Progress(Protocol):
@@ -75,6 +73,7 @@ class Run:
 
     Attributes:
         record: what is kept of it; :meth:`save` puts it on disk.
+        ensure_within: refuses a fault that would hit more than is allowed.
     """
 
     record: RunRecord
@@ -84,6 +83,7 @@ class Run:
     progress: Progress
     undo: UndoLog
     traffic: TrafficProcesses
+    ensure_within: Callable[[Harm], None]
 
     @property
     def id(self) -> str:

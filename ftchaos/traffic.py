@@ -6,6 +6,7 @@ seen until then outlives all of us.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -14,27 +15,33 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import ftchaos
-from ftchaos import audit, recovery, survivors, witness
+from ftchaos import audit, components, recovery, survivors, witness
 from ftchaos.atomic import write
-from ftchaos.clock import now
+from ftchaos.audit import Survivors
+from ftchaos.clock import Clock, now
 from ftchaos.errors import Inconclusive, StepFailed
 from ftchaos.ledger import Ledger, Outcome
 from ftchaos.objectives import Objectives
 from ftchaos.platforms.base import Traffic
-from ftchaos.workload import book
+from ftchaos.workload import book, events
 
 PUBLIC = "uploads"
 LEDGER = "ledger"
+LEDGER_INSIDE = "ledger-inside"
 SURVIVORS_FILE = "observations/survivors.json"
+KEYS_CONFIG = "observations/survivors-redis-config.json"
+KEYS_FILE = "observations/survivors-redis.json"
+WORK_FILE = "observations/work.json"
+HEARD_FILE = "observations/heard.jsonl"
 WITNESS_FILE = "observations/witness.jsonl"
 BEGIN_TIMEOUT_S = 15.0
 END_TIMEOUT_S = 15.0
 ACCOUNT = "ftchaos"
+OWNERS = 5
 
 ClientArgv = Callable[[Sequence[str]], list[str]]
 
@@ -44,6 +51,7 @@ class TrafficProcesses:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._client_argv: ClientArgv = list
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._ended_writers = False
 
@@ -53,6 +61,8 @@ class TrafficProcesses:
         client_argv: ClientArgv,
         first_writer: int,
         tell: Callable[[int, int], None],
+        *,
+        whole: bool = False,
     ) -> None:
         """Begin both, and return when the ledger grows.
 
@@ -61,27 +71,20 @@ class TrafficProcesses:
             client_argv: how to run a program where clients are.
             first_writer: the lowest writer number that no earlier run has used.
             tell: told the acknowledged and failed writes twice a second.
+            whole: write to the cache and listen to notifications as well.
 
         Raises:
             StepFailed: one of them does not come up.
         """
-        targets = {name: {"host": at.host, "port": at.port} for name, at in traffic.witnessed.items()}
-        self._spawn("witness", client_argv, {"targets": targets, "observations": str(self.folder / WITNESS_FILE)})
-        self._spawn(
-            "workload",
-            client_argv,
-            {
-                "folder": str(self.folder / LEDGER),
-                "first_writer": first_writer,
-                "uploads": {"url": traffic.public_url, "owners": 5},
-                "mysql": {
-                    "host": traffic.writer.host,
-                    "port": traffic.writer.port,
-                    "user": ACCOUNT,
-                    "secret_file": str(traffic.secret),
-                },
-            },
-        )
+        self._client_argv = client_argv
+        watched = {"targets": traffic.witnessed, "observations": str(self.folder / WITNESS_FILE)}
+        self._spawn("witness", client_argv, watched)
+        config = {"first_writer": first_writer, "uploads": {"url": traffic.public_url, "owners": OWNERS}}
+        config |= {"folder": str(self.folder / LEDGER), "mysql": _database(traffic)}
+        if whole:
+            config["redis"] = {**_cache(traffic), "follow": True}
+            config["events"] = {"url": traffic.public_url, "users": OWNERS, "file": str(self.folder / HEARD_FILE)}
+        self._spawn("workload", client_argv, config)
         deadline = now() + BEGIN_TIMEOUT_S
         while not self._attempted():
             self.ensure_alive()
@@ -90,17 +93,34 @@ class TrafficProcesses:
             time.sleep(0.02)
         threading.Thread(target=self._tell, args=(tell,), daemon=True).start()
 
+    def begin_inside(self, traffic: Traffic, zone_argv: ClientArgv, first_writer: int) -> None:
+        """Begin a second set of clients inside a zone that is to be cut off; they write to that zone's own servers.
+
+        Raises:
+            StepFailed: they do not come up.
+        """
+        database = {**_database(traffic), "kind": "mysql-inside", "writers": 1, "rate": 200}
+        cache = {**_cache(traffic), "kind": "redis-inside", "wait": False, "follow": False}
+        config = {"folder": str(self.folder / LEDGER_INSIDE), "first_writer": first_writer}
+        self._spawn("workload-inside", zone_argv, {**config, "mysql": database, "redis": cache})
+        deadline = now() + BEGIN_TIMEOUT_S
+        while not (self.folder / LEDGER_INSIDE / book.FILE).exists():
+            self.ensure_alive()
+            if now() > deadline:
+                raise StepFailed("the clients inside do not begin", f"read {self.folder}/observations")
+            time.sleep(0.02)
+
     def _spawn(self, name: str, client_argv: ClientArgv, config: dict[str, Any]) -> None:
         path = self.folder / "observations" / f"{name}.json"
         path.write_text(json.dumps({**config, "parent_pid": os.getpid()}, indent=1) + "\n")
         with (self.folder / "observations" / f"{name}.log").open("ab") as log:
             self._processes[name] = subprocess.Popen(
-                client_argv([sys.executable, "-m", f"ftchaos.{name}", str(path)]),
+                client_argv([sys.executable, "-m", f"ftchaos.{name.partition('-')[0]}", str(path)]),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,  # Ctrl-C is ours to handle, they are ended after the heal begins
-                env={**os.environ, "PYTHONPATH": str(Path(ftchaos.__file__).parent.parent)},
+                env=_environment(),
             )
 
     def _attempted(self) -> bool:
@@ -112,7 +132,7 @@ class TrafficProcesses:
     def _tell(self, tell: Callable[[int, int], None]) -> None:
         while not self._ended_writers:
             try:
-                ledger = book.read(self.folder / LEDGER, live=True)
+                ledger = read_ledger(self.folder, live=True)
             except Inconclusive:  # caught in the middle of closing
                 return
             counts = [(writer.count(Outcome.ACKNOWLEDGED), writer.count(Outcome.FAILED)) for writer in ledger.writers]
@@ -160,30 +180,71 @@ class TrafficProcesses:
         Raises:
             StepFailed: the workload did not end well, so its ledger cannot be trusted.
         """
-        process = self._processes.pop("workload", None)
-        if process is None:
-            return
-        self._ended_writers = True
-        status = _end(process)
-        if status != 0:
-            log = self.folder / "observations" / "workload.log"
-            raise StepFailed(f"the workload ended with {status}: {_last_line(log)}", f"read {log}")
+        for name in ("workload", "workload-inside"):
+            process = self._processes.pop(name, None)
+            if process is None:
+                continue
+            self._ended_writers = True
+            status = _end(process)
+            if status != 0:
+                log = self.folder / "observations" / f"{name}.log"
+                raise StepFailed(f"the {name} ended with {status}: {_last_line(log)}", f"read {log}")
 
-    def audit(self, connect: survivors.Connect, fault_at: float | None) -> audit.Audit:
+    def audit(
+        self, connect: survivors.Connect, fault_at: float | None, traffic: Traffic | None = None
+    ) -> audit.Audit:
         """Read the survivors of every write, keep them in the run's folder and classify all writes.
+
+        Args:
+            traffic: where the cache is, if any was written to.
 
         Raises:
             Inconclusive: the survivors could not be read, or the audit misses planted flaws.
         """
-        ledger = book.read(self.folder / LEDGER)
+        ledger = read_ledger(self.folder)
         found = survivors.read(connect, ledger)
-        write_survivors(self.folder / SURVIVORS_FILE, found)
+        if any(kind.startswith("redis") for kind in ledger.kinds()):
+            found = [*found, *self._read_keys(traffic)]
+        survivors.keep(self.folder / SURVIVORS_FILE, found)
         flaw = audit.self_test(ledger, found)
         if flaw:
             raise Inconclusive(
                 f"the audit cannot be trusted: {flaw}", "this is a bug in ftchaos; keep the run's folder"
             )
         return audit.classify(ledger, found, fault_at)
+
+    def _read_keys(self, traffic: Traffic | None) -> list[Survivors]:
+        """What the cache has, read from where clients are.
+
+        Raises:
+            Inconclusive: it does not say.
+        """
+        if traffic is None:
+            raise Inconclusive("the cache was written to, and nobody knows where it is")
+        path, file = self.folder / KEYS_CONFIG, self.folder / KEYS_FILE
+        folders = [self.folder / LEDGER, self.folder / LEDGER_INSIDE]
+        config = {**_cache(traffic), "survivors": str(file), "forget": True}
+        config["ledgers"] = [str(folder) for folder in folders if (folder / book.FILE).exists()]
+        path.write_text(json.dumps(config, indent=1) + "\n")
+        argv = self._client_argv([sys.executable, "-m", "ftchaos.survivors", str(path)])
+        done = subprocess.run(argv, capture_output=True, text=True, check=False, env=_environment())
+        if done.returncode:
+            raise Inconclusive(f"the cache could not be read: {done.stderr.strip()}", "see the state of its nodes")
+        return survivors.kept(file) or []
+
+    def read_work(self, connect: survivors.Connect) -> None:
+        """Keep what the database says of the work of every upload.
+
+        Raises:
+            Inconclusive: it does not say.
+        """
+        ledger = read_ledger(self.folder, live=not self._ended_writers)
+        with contextlib.closing(connect()) as connection:
+            write(self.folder / WORK_FILE, json.dumps(survivors.completions(connection, ledger)) + "\n")
+
+    def seen(self, clock: Clock) -> components.Seen:
+        """What the samplers have seen until now."""
+        return read_seen(self.folder, read_ledger(self.folder, live=not self._ended_writers), clock)
 
     def end(self) -> None:
         """End whatever still runs; never fails, as the heals come after it."""
@@ -196,31 +257,39 @@ class TrafficProcesses:
         return book.read(self.folder / LEDGER, kinds=[kind], live=not self._ended_writers)
 
 
-def write_survivors(path: Path, found: Sequence[audit.Survivors]) -> None:
-    """Keep what survived, as raw data for whoever recomputes the audit."""
-    write(path, json.dumps([asdict(one) for one in found]) + "\n")
+def _environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(Path(ftchaos.__file__).parent.parent)}
 
 
-def read_survivors(path: Path) -> list[audit.Survivors] | None:
-    """What :func:`write_survivors` kept; None when the audit did not get that far."""
-    try:
-        data = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        return None
-    return [
-        audit.Survivors(
-            one["kind"],
-            one["read_at"],
-            {
-                int(writer): audit.Surviving(
-                    **{which: tuple((first, last) for first, last in intervals) for which, intervals in there.items()}
-                )
-                for writer, there in one["writers"].items()
-            },
-            one["strangers"],
-        )
-        for one in data
-    ]
+def _database(traffic: Traffic) -> dict[str, Any]:
+    writer = traffic.writer
+    return {"host": writer.host, "port": writer.port, "user": ACCOUNT, "secret_file": str(traffic.secret)}
+
+
+def _cache(traffic: Traffic) -> dict[str, Any]:
+    return {"nodes": [[node.host, node.port] for node in traffic.cache_nodes], "shards": dict(traffic.shards)}
+
+
+def read_ledger(folder: Path, *, live: bool = False) -> Ledger:
+    """All writes of a run: those of the clients, and of those inside a zone where there were any."""
+    ledger = book.read(folder / LEDGER, live=live)
+    if not (folder / LEDGER_INSIDE / book.FILE).exists():
+        return ledger
+    return Ledger((*ledger.writers, *book.read(folder / LEDGER_INSIDE, live=live).writers))
+
+
+def read_seen(folder: Path, ledger: Ledger, clock: Clock) -> components.Seen:
+    """What the samplers of a run have seen, with instants on the run's clock."""
+    work = heard = None
+    if (folder / WORK_FILE).exists():
+        shift_s = clock.monotonic_s - clock.utc_s
+        work = {
+            int(upload): components.Work(begun + shift_s, None if done is None else done + shift_s, times)
+            for upload, begun, done, times in json.loads((folder / WORK_FILE).read_bytes())
+        }
+    if (folder / HEARD_FILE).exists():
+        heard = events.read(folder / HEARD_FILE).heard
+    return components.Seen(ledger, work, heard)
 
 
 def _end(process: subprocess.Popen[bytes]) -> int:

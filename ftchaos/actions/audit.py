@@ -5,7 +5,7 @@ from __future__ import annotations
 from ftchaos.platforms.base import Step
 from ftchaos.run import current
 
-__all__ = ["audit_writes"]
+__all__ = ["audit_stores", "audit_writes", "compare_servers"]
 
 
 def audit_writes() -> str:
@@ -22,3 +22,36 @@ def audit_writes() -> str:
     summary = f"{total.lost:,} of {total.acknowledged:,} acknowledged writes were lost"
     run.keep("audit", Step(summary))
     return summary
+
+
+def audit_stores() -> str:
+    """End the writers and look for every write in every store, and for the work of every upload.
+
+    Returns:
+        The number of acknowledged and of lost writes, in words.
+    """
+    run = current()
+    run.require("settle")
+    run.progress.note("audit: looking for every acknowledged write in every store")
+    run.traffic.end_writers()
+    found = run.traffic.audit(run.platform.survivors, run.fault_at(), run.platform.traffic())
+    run.traffic.read_work(run.platform.survivors)
+    lost = {kind: loss.classes.lost for kind, loss in found.stores.items() if loss.classes.lost}
+    summary = f"{found.total.lost:,} of {found.total.acknowledged:,} acknowledged writes were lost"
+    summary += "".join(f"; {kind}: {count:,}" for kind, count in lost.items())
+    run.keep("audit", Step(summary))
+    return summary
+
+
+def compare_servers() -> str:
+    """After the heal, hold the copies of the data against each other, and everything against how it stood before.
+
+    Raises:
+        StepFailed: they could not be compared.
+    """
+    run = current()
+    run.require("audit")
+    step = run.platform.compare()
+    run.record.state_after = run.platform.state()
+    run.keep("compare", step)
+    return step.summary

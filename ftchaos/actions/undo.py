@@ -5,6 +5,7 @@ from __future__ import annotations
 from ftchaos import platforms
 from ftchaos.errors import HealFailed
 from ftchaos.run import current
+from ftchaos.undo import Record
 
 __all__ = ["heal"]
 
@@ -12,12 +13,18 @@ __all__ = ["heal"]
 def heal() -> str:
     """Heal all that this run has harmed, newest first; what is healed already is left alone.
 
+    An environment that was begun for the run stays until its end: the audit still needs it.
+
     Raises:
         HealFailed: something is still harmed.
     """
     run = current()
-    healing = run.undo.heal(platforms.heal, run.progress.note)
+    healing = run.undo.heal(platforms.heal, run.progress.note, only=_is_harm)
     if healing.failed:
         record, error = healing.failed[0]
         raise HealFailed(f"not healed: {record.why}: {error}", "run `ftchaos recover`")
     return f"healed: {len(healing.healed)}"
+
+
+def _is_harm(record: Record) -> bool:
+    return not record.heal.endswith(".begin")

@@ -13,7 +13,7 @@ from ftchaos.errors import FtchaosError
 COMMANDS = {
     "doctor": ("machine", "Say what is missing on this machine, and how to get it."),
     "drill": ("definitions", "Rehearse a recovery and measure it."),
-    "experiment": ("definitions", "Break something and see what stays true."),
+    "experiment": ("experiment", "Break something and see what stays true."),
     "lab": ("lab", "Three zones of real servers on this machine."),
     "recover": ("machine", "Undo whatever an interrupted run left behind."),
     "report": ("report", "Read and check the evidence of earlier runs."),

@@ -1,4 +1,4 @@
-"""``ftchaos drill`` and ``ftchaos experiment``: list, show, validate and run definitions."""
+"""``ftchaos drill``: list, show and run drills; and what experiments have in common with them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from ftchaos.cli.options import running
+from ftchaos.cli.options import common, running
 
 
 @click.group()
@@ -16,66 +16,49 @@ def drill() -> None:
     """Rehearse a recovery and measure it."""
 
 
-@click.group()
-def experiment() -> None:
-    """Break something and see what stays true."""
+def show_all(kind: str, reports: str, as_json: bool) -> None:
+    """Print each definition with its newest verdict; one that is broken does not hide the others."""
+    from pathlib import Path
 
-
-def _list(kind: str, as_json: bool) -> None:
-    from ftchaos import definitions
+    from ftchaos import definitions, evidence
+    from ftchaos.errors import Invalid
 
     rows = []
     for name in definitions.names(kind):
-        loaded = definitions.load(definitions.find(kind, name))
-        rows.append({"name": name, "title": loaded.definition.title, "file": str(loaded.path)})
+        path = definitions.find(kind, name)
+        row = {"name": name, "title": "", "file": str(path), "problem": "", **evidence.newest(Path(reports), name)}
+        try:
+            row["title"] = definitions.load(path).definition.title
+        except Invalid as error:
+            row["problem"] = error.fact
+        rows.append(row)
     if as_json:
         click.echo(json.dumps(rows, ensure_ascii=False))
         return
     for row in rows:
-        click.echo(f"{row['name']:24} {row['title']}")
+        click.echo(f"{row['name']:27} {row['verdict']:12} {row['age']:>8}  {row['problem'] or row['title']}")
     if not rows:
         click.echo(f"no {kind} here yet")
+    if any(row["problem"] for row in rows):
+        sys.exit(2)
 
 
 @drill.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Print exactly one JSON document.")
-def drill_list(as_json: bool) -> None:
-    """Show the drills there are."""
-    _list("drill", as_json)
-
-
-@experiment.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Print exactly one JSON document.")
-def experiment_list(as_json: bool) -> None:
-    """Show the experiments there are."""
-    _list("experiment", as_json)
-
-
-@experiment.command("validate")
-@click.argument("name")
-def experiment_validate(name: str) -> None:
-    """Check a definition by its name or file, and run nothing."""
-    from ftchaos import definitions
-
-    loaded = definitions.load(definitions.find("experiment", name))
-    click.echo(f"{loaded.path}: valid, {len(loaded.definition.method)} activities")
-
-
-@experiment.command("show")
-@click.argument("name")
-def experiment_show(name: str) -> None:
-    """Say in plain words what a definition would do."""
-    _show("experiment", name)
+@common
+def drill_list(reports: str, as_json: bool, **_: Any) -> None:
+    """Show the drills there are, each with its newest verdict and age."""
+    show_all("drill", reports, as_json)
 
 
 @drill.command("show")
 @click.argument("name")
 def drill_show(name: str) -> None:
     """Say in plain words what a drill would do."""
-    _show("drill", name)
+    show("drill", name)
 
 
-def _show(kind: str, name: str) -> None:
+def show(kind: str, name: str) -> None:
+    """Print what a definition would do."""
     from ftchaos import definitions
 
     loaded = definitions.load(definitions.find(kind, name))
@@ -89,14 +72,10 @@ def _show(kind: str, name: str) -> None:
     click.echo("And always at the end:")
     for activity in definition.rollbacks:
         click.echo(f"  - {activity.name}")
-
-
-@experiment.command("run")
-@click.argument("name")
-@running
-def experiment_run(name: str, **options: Any) -> None:
-    """Run an experiment by its name or file."""
-    _run("experiment", name, **options)
+    if promised := loaded.extension.promises.promises().words():
+        click.echo("What it promises, beside the objectives:")
+        for sentence in promised:
+            click.echo(f"  - {sentence}")
 
 
 @drill.command("run")
@@ -104,7 +83,7 @@ def experiment_run(name: str, **options: Any) -> None:
 @running
 def drill_run(name: str, **options: Any) -> None:
     """Run a drill by its name or file."""
-    _run("drill", name, **options)
+    play("drill", name, **options)
 
 
 @drill.command("restore")
@@ -119,14 +98,15 @@ def drill_restore(backup: str | None, binlogs: str | None, **options: Any) -> No
     if backup is None:
         if binlogs is not None:
             raise click.UsageError("--binlogs goes with --from")
-        _run("drill", "restore", **options)
+        play("drill", "restore", **options)
     else:
         if options["lab"] or options["size"] or options["method"]:
             raise click.UsageError("--lab, --size and --method do not go with --from")
-        _run("drill", "restore-backup", backup=backup, binlogs=binlogs, **options)
+        play("drill", "restore-backup", backup=backup, binlogs=binlogs, **options)
 
 
-def _run(kind: str, name: str, *, as_json: bool, dry_run: bool, verbose: bool, **options: Any) -> None:
+def play(kind: str, name: str, *, as_json: bool, dry_run: bool, verbose: bool, **options: Any) -> None:
+    """Run a definition, or preview it, and leave with its exit code."""
     from ftchaos import engine
     from ftchaos.report import progress, terminal
 

@@ -55,6 +55,7 @@ def running(function: F) -> F:
         click.option("--size", type=SIZE, help="Data in the lab's database, like 1GiB."),
         click.option("--mysql-flavour", type=FLAVOURS, help="The lab's database; the one that is found."),
         click.option("--warm-timeout", type=DURATION, help="How long to watch for the service to come back, like 2m."),
+        click.option("--confirm", metavar="NAME", help="Of a protected environment: its name once more."),
         click.option("--lab", metavar="NAME", help="A lab that is up; else `default` if it is, else one for this run."),
         click.option("-v", "--verbose", is_flag=True, help="Show the log of Chaos Toolkit as well."),
     ):

@@ -9,7 +9,7 @@ folder      written, read and found on disk
 
 from __future__ import annotations
 
-from ftchaos.evidence.folder import FILE, SCHEMA_FILE, find, read, runs, schema, schema_text, write
+from ftchaos.evidence.folder import FILE, SCHEMA_FILE, find, newest, read, runs, schema, schema_text, write
 from ftchaos.evidence.record import (
     Action,
     Backup,
@@ -76,6 +76,7 @@ __all__ = [
     "Witness",
     "buckets",
     "find",
+    "newest",
     "read",
     "runs",
     "schema",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 
-from ftchaos.evidence.record import Evidence
+from ftchaos.evidence.record import Component, Evidence
 from ftchaos.units import human_duration
 
 
@@ -12,12 +13,34 @@ def sentence(evidence: Evidence) -> str:
     """What happened, how long it took and what was lost, each beside its objective.
 
     For example: *The MySQL primary was destroyed at 06:15:02Z, the service met its SLO again 14.2 s
-    later (RTO 4 h), 0 of 61,204 acknowledged writes were lost (RPO 15 min).*
+    later (RTO 4 h), 0 of 61,204 acknowledged writes were lost (RPO 15 min).* An experiment is held against
+    what it promises itself: *Zone-a lost its power at 06:15:02Z, the service met its SLO again 3.2 s later
+    (promised 60 s), 0 of 12,345 acknowledged writes were lost.*
     """
     if evidence.recovery.fault_at is None and evidence.recovery.recovery_time_s is None:
         return _nothing_measured(evidence)
-    whole = ", ".join(part for part in (_fault(evidence), _recovery(evidence), _loss(evidence)) if part)
+    recovery = _recovery(evidence) if evidence.kind == "drill" else _comeback(evidence)
+    whole = ", ".join(part for part in (_fault(evidence), recovery, _loss(evidence)) if part)
     return whole[:1].upper() + whole[1:] + "."
+
+
+def unnoticed(evidence: Evidence) -> bool:
+    """Whether every component has a sampler's word that no operation failed from the fault on."""
+    known = [one for one in evidence.components if one.success_ratio is not None]
+    return bool(known) and all(one.failed_at is None for one in evidence.components)
+
+
+def lost_by_way(evidence: Evidence) -> dict[str, int]:
+    """Lost acknowledged writes by store, and where it is known by the way that they took; only where some are."""
+    lost = {name: found.get("lost") for name, found in evidence.data.stores.items()}
+    ways = {name.partition(", ")[0] for name in lost if ", " in name}
+    return {name: count for name, count in lost.items() if isinstance(count, int) and count and name not in ways}
+
+
+def promised_recovery(evidence: Evidence) -> str:
+    """How soon an experiment promises that whatever is hit recovers, in words; empty without such a promise."""
+    found = (re.search(r" again within (.+?)\.?$", promise) for promise in evidence.plan.promises)
+    return next((match[1] for match in found if match), "")
 
 
 def clock_time(instant: str) -> str:
@@ -59,8 +82,39 @@ def _recovery(evidence: Evidence) -> str:
     return f"the service was not seen to meet its SLO again (RTO {rto})"
 
 
+def _comeback(evidence: Evidence) -> str:
+    """How the service and what was hit came back, against what the experiment promises."""
+    if unnoticed(evidence):
+        return "no request failed"
+    recovery, within = evidence.recovery, promised_recovery(evidence)
+    promised = f"(promised {within})" if within else f"(RTO {human_duration(evidence.objectives.rto_s)})"
+    missing = [one.name for one in evidence.components if one.hit and one.restored_at is None]
+    watched = f" within {human_duration(recovery.watched_s)}" if recovery.watched_s is not None else ""
+    if recovery.recovery_time_s is None:
+        return f"the service did not meet its SLO again{watched} {promised}"
+    again = f"the service met its SLO again {human_duration(recovery.recovery_time_s)} later"
+    if missing:
+        return f"{again}, but not {' and '.join(missing)}{watched} {promised}"
+    last = _last(evidence)
+    if last is not None and last.recovery_time_s is not None:
+        again += f" and {last.name} as the last after {human_duration(last.recovery_time_s)}"
+    return f"{again} {promised}"
+
+
+def _last(evidence: Evidence) -> Component | None:
+    """The component that was hit and came back last, where that is later than the service itself."""
+    service_s = evidence.recovery.recovery_time_s or 0.0
+    later = [one for one in evidence.components if one.hit and (one.recovery_time_s or 0.0) > service_s]
+    last = max(later, key=lambda one: one.recovery_time_s or 0.0, default=None)
+    if last is None or human_duration(last.recovery_time_s or 0.0) == human_duration(service_s):
+        return None
+    return last
+
+
 def _loss(evidence: Evidence) -> str:
     data, rpo = evidence.data, human_duration(evidence.objectives.rpo_s)
+    if evidence.kind != "drill" and data.lost is not None and data.acknowledged is not None:
+        return _lost(evidence, data.lost, data.acknowledged)
     if data.lost is not None and data.acknowledged is not None:
         reach = f", the oldest {human_duration(data.data_loss_s)} before the fault" if data.data_loss_s else ""
         were = "was" if data.lost == 1 else "were"
@@ -71,3 +125,16 @@ def _loss(evidence: Evidence) -> str:
     if data.backup_age_s is not None:
         return f"the data loss is unknown, the backup was {human_duration(data.backup_age_s)} old (RPO {rpo})"
     return f"the data loss is unknown (RPO {rpo})"
+
+
+def _lost(evidence: Evidence, lost: int, acknowledged: int) -> str:
+    """What was lost, and in which store the most of it."""
+    whole = f"{lost:,} of {acknowledged:,} acknowledged writes {'was' if lost == 1 else 'were'} lost"
+    if not lost:
+        return whole
+    ways = lost_by_way(evidence)
+    worst = max(ways, key=lambda way: ways[way], default="")
+    where = [f"{ways[worst]:,} of them in {worst}"] if worst else []
+    reach_s = evidence.data.data_loss_s
+    reach = [f"the oldest {human_duration(reach_s)} before the fault"] if reach_s else []
+    return "; ".join([whole, *where, *reach])

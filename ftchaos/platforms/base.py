@@ -38,14 +38,18 @@ class Traffic:
     Attributes:
         public_url: the one public address of the application.
         writer: the address of the database's writer of the moment.
-        witnessed: name of each server that a fault may take, and its own address.
+        witnessed: each server that a fault may take by name, as :class:`ftchaos.witness.Target` takes it.
         secret: file with the password of the account ``ftchaos``.
+        cache_nodes: addresses of the cache's nodes.
+        shards: for each shard of the cache a hash tag that leads there.
     """
 
     public_url: str
     writer: Address
-    witnessed: Mapping[str, Address]
+    witnessed: Mapping[str, Mapping[str, Any]]
     secret: Path
+    cache_nodes: Sequence[Address] = ()
+    shards: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -146,13 +150,14 @@ class Platform(Protocol):
     def begin(self, run_id: str, undo: UndoLog, progress: Progress) -> None:
         """Reach the environment, or bring it up where that is the platform's part."""
 
-    def prepare(self, progress: Progress) -> None:
-        """Have what production has before a fault: complete backups and an archive that grows."""
+    def prepare(self, progress: Progress, *, backups: bool) -> None:
+        """Have what production has before a fault: replicas that follow, and where asked for, complete backups."""
 
-    def traffic(self) -> Traffic: ...
+    def traffic(self, zone: str = "") -> Traffic:
+        """Where clients go; those inside a zone go to that zone's own servers."""
 
-    def client_argv(self, argv: Sequence[str]) -> list[str]:
-        """The command that runs a program where clients are."""
+    def client_argv(self, argv: Sequence[str], zone: str = "") -> list[str]:
+        """The command that runs a program where clients are, or inside a zone."""
 
     def writer_in_place(self) -> str:
         """Empty when the writer of the moment takes writes and its replicas follow it, else what is wrong."""
@@ -177,6 +182,9 @@ class Platform(Protocol):
 
     def events(self, since_at: float) -> list[Event]:
         """What the components said of themselves since an instant, in order."""
+
+    def compare(self) -> Step:
+        """Hold all copies of the data against each other; its facts have ``checks`` as a recovery's verification."""
 
     def state(self) -> dict[str, str]:
         """How everything stands that a fault may change, flat and in words, to be compared before and after."""

@@ -10,7 +10,7 @@ from ftchaos.config import Config
 from ftchaos.errors import FtchaosError, Inconclusive, Invalid, StepFailed
 from ftchaos.mysql.foreign import kinds
 from ftchaos.options import Options
-from ftchaos.platforms.base import Event, Harm, Progress, Traffic
+from ftchaos.platforms.base import Event, Harm, Progress, Step, Traffic
 from ftchaos.platforms.bench import scratch
 from ftchaos.platforms.bench.recovery import BenchRecovery
 from ftchaos.undo import Record, UndoLog
@@ -50,13 +50,13 @@ class Bench:
         with suppress(Inconclusive):  # a damaged one is for the run itself to find
             progress(f"{self._options.backup}: {kinds.inspect(self._recovery.path).method}")
 
-    def prepare(self, progress: Progress) -> None:
+    def prepare(self, progress: Progress, *, backups: bool) -> None:
         """There is nothing that production would have."""
 
-    def traffic(self) -> Traffic:
+    def traffic(self, zone: str = "") -> Traffic:
         raise StepFailed("the bench has no service and so no traffic", "see dr_drills/restore-backup.yaml")
 
-    def client_argv(self, argv: Sequence[str]) -> list[str]:
+    def client_argv(self, argv: Sequence[str], zone: str = "") -> list[str]:
         return list(argv)
 
     def writer_in_place(self) -> str:
@@ -84,6 +84,9 @@ class Bench:
     def events(self, since_at: float) -> list[Event]:
         """Nobody says anything."""
         return []
+
+    def compare(self) -> Step:
+        raise StepFailed("the bench has one copy of the data", "run it in the lab")
 
     def state(self) -> dict[str, str]:
         """Nothing that a fault could change."""

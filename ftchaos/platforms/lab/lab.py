@@ -69,7 +69,7 @@ class Lab:
             MissingProgram: a server is not installed.
             StepFailed: a service did not come up; everything is torn down again.
         """
-        folder = _folder(name)
+        folder = folder_of(name)
         lock = _lock_of_the_dead(folder)
         if lock is None:
             raise Invalid(
@@ -101,7 +101,7 @@ class Lab:
         Raises:
             Invalid: it is not.
         """
-        folder = _folder(name)
+        folder = folder_of(name)
         try:
             facts = control.call(folder, "status", {})
         except (ConnectionError, FileNotFoundError):
@@ -120,7 +120,7 @@ class Lab:
         Raises:
             StepFailed: it does not end.
         """
-        folder = _folder(name)
+        folder = folder_of(name)
         if not folder.exists():
             return False
         lock = launch.take_lock(folder)
@@ -174,9 +174,13 @@ class Lab:
         status: dict[str, Any] = self.call("status")
         return status
 
-    def client_argv(self, argv: Sequence[str]) -> list[str]:
-        """Arguments that run a program where clients stand: reached by nothing, reaching the public addresses."""
-        return [*self._enter(CLIENT, "-n"), *argv]
+    def client_argv(self, argv: Sequence[str], place: str = CLIENT) -> list[str]:
+        """Arguments that run a program where clients stand: reached by nothing, reaching the public addresses.
+
+        Args:
+            place: a zone, for a client inside it.
+        """
+        return [*self._enter(place, "-n"), *argv]
 
     def shell_argv(self, place: str) -> list[str]:
         """Arguments that open a shell in a place, with its network and its processes.

@@ -11,14 +11,15 @@ from pymysql.err import MySQLError
 from ftchaos.errors import FtchaosError, Inconclusive, Invalid
 from ftchaos.mysql import session as sessions
 from ftchaos.options import Options
-from ftchaos.platforms.base import Address, Event, Harm, Progress, Recovery, Traffic
-from ftchaos.platforms.lab import balancer, events, faults, heals, standing, state
+from ftchaos.platforms.base import Address, Event, Harm, Progress, Recovery, Step, Traffic
+from ftchaos.platforms.lab import balancer, copies, events, faults, heals, redis, standing, state
 from ftchaos.platforms.lab.backups import Backups
 from ftchaos.platforms.lab.lab import Lab
-from ftchaos.platforms.lab.layout import EDGE, PUBLIC_PORT, WRITER_PORT, ZONES, Layout
+from ftchaos.platforms.lab.layout import EDGE, MYSQL_PORT, PUBLIC_PORT, WRITER_PORT, ZONES, Layout
 from ftchaos.platforms.lab.recovery import LabRecovery
 from ftchaos.platforms.lab.tier import Tier
 from ftchaos.undo import UndoLog
+from ftchaos.workload import cluster
 
 DEFAULT_LAB = "default"
 HEALTHY_WITHIN_S = 15.0
@@ -86,21 +87,28 @@ class LabPlatform:
             progress=progress,
         )
 
-    def prepare(self, progress: Progress) -> None:
+    def prepare(self, progress: Progress, *, backups: bool) -> None:
         self.tier.wait_healthy(HEALTHY_WITHIN_S)
-        self.backups.ensure(self.options.method, progress)
+        if backups:
+            self.backups.ensure(self.options.method, progress)
 
-    def traffic(self) -> Traffic:
-        edge = self.lab.layout.address(EDGE)
+    def traffic(self, zone: str = "") -> Traffic:
+        layout = self.lab.layout
+        edge = layout.address(EDGE)
+        writer = Address(layout.address(zone), MYSQL_PORT) if zone else Address(edge, WRITER_PORT)
+        members = standing.members(layout).values()
+        nodes = redis.cluster_nodes(layout)
         return Traffic(
             public_url=f"http://{edge}:{PUBLIC_PORT}",
-            writer=Address(edge, WRITER_PORT),
-            witnessed={name: Address(server.address, server.port) for name, server in self.tier.servers.items()},
+            writer=writer,
+            witnessed={member.name: member.watched for member in members if member.watched},
             secret=self.lab.folder / "secret",
+            cache_nodes=[Address(node.address, node.port) for node in nodes if not zone or node.place == zone],
+            shards={letter: cluster.tag(*redis.slot_range(shard)) for shard, letter in enumerate(standing.SHARDS)},
         )
 
-    def client_argv(self, argv: Sequence[str]) -> list[str]:
-        return self.lab.client_argv(argv)
+    def client_argv(self, argv: Sequence[str], zone: str = "") -> list[str]:
+        return self.lab.client_argv(argv, zone) if zone else self.lab.client_argv(argv)
 
     def writer_in_place(self) -> str:
         try:
@@ -138,6 +146,9 @@ class LabPlatform:
 
     def events(self, since_at: float) -> list[Event]:
         return events.read(self.lab, since_at)
+
+    def compare(self) -> Step:
+        return copies.compare(self.tier)
 
     def state(self) -> dict[str, str]:
         return state.state(self.lab)

@@ -34,12 +34,13 @@ repl-diskless-sync-delay 0
 repl-timeout 10
 tcp-backlog 128
 """
-# A cache: it may forget, but it must not fill the machine.
+# A cache: it may forget, but it must not fill the machine. A shard without a master leaves the others alone.
 CLUSTER = """cluster-enabled yes
 cluster-config-file nodes.conf
 cluster-node-timeout {timeout}
 cluster-announce-ip {address}
 cluster-replica-validity-factor 0
+cluster-require-full-coverage no
 appendonly no
 maxmemory 64mb
 maxmemory-policy allkeys-lru
@@ -120,7 +121,13 @@ def nodes_conf(nodes: list[Node], myself: Node) -> str:
 
 def slots(shard: int) -> str:
     """The range of hash slots of a shard, in Redis' notation."""
-    return f"{shard * SLOTS // len(ZONES)}-{(shard + 1) * SLOTS // len(ZONES) - 1}"
+    first, last = slot_range(shard)
+    return f"{first}-{last}"
+
+
+def slot_range(shard: int) -> tuple[int, int]:
+    """The first and the last hash slot of a shard."""
+    return shard * SLOTS // len(ZONES), (shard + 1) * SLOTS // len(ZONES) - 1
 
 
 def sentinel_conf(layout: Layout, zone: str) -> str:

@@ -1,0 +1,129 @@
+"""Faults. Each is resolved to what it hits at that moment, announced in the undo log, injected, and then proven.
+
+A function here is named like the fault of the platform that it stands for; an experiment has one of them.
+"""
+
+from __future__ import annotations
+
+import time
+
+from ftchaos.clock import now
+from ftchaos.errors import Inconclusive
+from ftchaos.platforms.base import Step
+from ftchaos.run import Run, current
+
+__all__ = [
+    "exhaust_memory",
+    "fail_mysql_primary",
+    "fail_mysql_replica",
+    "fail_queue_master",
+    "fail_redis_masters",
+    "fail_zone",
+    "fill_disk",
+    "jump_clock",
+    "kill_instance",
+    "lose_target",
+    "move_address",
+    "slow_dependency",
+]
+
+PROOF_TIMEOUT_S = 5.0
+
+
+def fail_zone(zone: str = "primary", manner: str = "outage") -> str:
+    """Let a zone lose its power, or cut it off.
+
+    Args:
+        zone: its name, or ``primary`` for that of the MySQL primary.
+        manner: ``outage``, ``partition``, ``partition-in`` or ``partition-out``.
+    """
+    return _inject("fail_zone", zone=zone, manner=manner)
+
+
+def fail_mysql_primary(manner: str = "kill") -> str:
+    """Take the MySQL primary: ``kill``, ``lag`` then kill, ``partition``, or the ``polite`` managed failover."""
+    return _inject("fail_mysql_primary", manner=manner)
+
+
+def fail_mysql_replica(manner: str = "kill", zone: str = "") -> str:
+    """Let one MySQL replica die (``kill``), or fall behind (``lag``); by default the first."""
+    return _inject("fail_mysql_replica", manner=manner, zone=zone)
+
+
+def fail_redis_masters(which: str = "one", manner: str = "kill") -> str:
+    """Take masters of the Redis Cluster: ``one``, ``every-second``, or one by its name."""
+    return _inject("fail_redis_masters", which=which, manner=manner)
+
+
+def fail_queue_master(manner: str = "kill") -> str:
+    """Take the Redis master of the queue, which Sentinels watch."""
+    return _inject("fail_queue_master", manner=manner)
+
+
+def kill_instance(tier: str) -> str:
+    """Kill one instance of a tier: ``api``, ``websocket`` (the one that holds the clients' sockets) or ``worker``."""
+    return _inject("kill_instance", tier=tier)
+
+
+def lose_target(tier: str = "api") -> str:
+    """Let one target behind the load balancer hang: it accepts, and never answers."""
+    return _inject("lose_target", tier=tier)
+
+
+def move_address() -> str:
+    """Let the writer's address lead elsewhere, as a change of DNS does, while old connections live on."""
+    return _inject("move_address")
+
+
+def slow_dependency(of: str = "mysql", delay: str = "200ms") -> str:
+    """Slow down the way to a server that others depend on."""
+    return _inject("slow_dependency", of=of, delay=delay)
+
+
+def fill_disk(zone: str = "primary") -> str:
+    """Let the volume of a MySQL server be full."""
+    return _inject("fill_disk", zone=zone)
+
+
+def jump_clock(by: str = "1h") -> str:
+    """Let the wall clock of a MySQL server jump."""
+    return _inject("jump_clock", by=by)
+
+
+def exhaust_memory(of: str = "primary") -> str:
+    """Let a MySQL server get no more memory."""
+    return _inject("exhaust_memory", of=of)
+
+
+def _inject(fault: str, **arguments: str) -> str:
+    run = current()
+    harm = run.platform.harm(fault, arguments)
+    run.ensure_within(harm)
+    run.record.hits = list(harm.hits)
+    run.record.targets = [{"name": one.name, "kind": one.kind, "zone": one.zone} for one in harm.targets]
+    signs = list(harm.signs)
+    said = run.platform.inject(fault, harm, run.undo, lambda: run.begin_fault(harm.clause, signs))
+    run.progress.note(said)
+    proven_at = _prove(run, signs)
+    run.keep("inject", Step(said, facts={"proven_at": proven_at}))
+    return said
+
+
+def _prove(run: Run, signs: list[str]) -> float:
+    """When the witness had seen every sign of the damage.
+
+    Raises:
+        Inconclusive: it has not within the time.
+        StepFailed: it does not look any more.
+    """
+    fault_at = run.fault_at()
+    deadline = now() + PROOF_TIMEOUT_S
+    while (proven_at := run.traffic.proven_at(signs, fault_at)) is None:
+        run.traffic.ensure_alive()
+        if now() > deadline:
+            raise Inconclusive(
+                f"the fault was never seen: {', '.join(signs)} looked from outside as before",
+                "the injection had no effect; nothing can be concluded from this run",
+            )
+        time.sleep(0.01)
+    return proven_at

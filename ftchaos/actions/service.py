@@ -1,0 +1,70 @@
+"""Watching how the service comes back."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable
+
+from ftchaos.clock import now
+from ftchaos.components import Timeline, timelines
+from ftchaos.errors import FtchaosError
+from ftchaos.platforms.base import Step
+from ftchaos.run import Run, current
+from ftchaos.units import human_duration
+
+__all__ = ["settle", "watch_recovery"]
+
+LOOK_S = 0.25
+SETTLE_TIMEOUT_S = 20.0
+
+
+def watch_recovery() -> str:
+    """Watch until every component that has a sampler meets its objectives again, or time is up.
+
+    One that does not come back is a result, not a step that failed: the verdict judges it.
+    """
+    run = current()
+    run.require("inject")
+    missing = _watch(run, run.options.warm_timeout, lambda one: one.restored is not None)
+    took = human_duration(now() - run.fault_at())
+    if missing:
+        said = f"not restored {took} after the fault: {', '.join(missing)}"
+    else:
+        said = f"everything met its objectives again within {took} of the fault"
+    run.keep("watch", Step(said))
+    return said
+
+
+def settle() -> str:
+    """After the heal, watch until all components are well and durable again: the audit wants a system at rest."""
+    run = current()
+    run.require("inject")
+    missing = _watch(run, SETTLE_TIMEOUT_S, lambda one: one.restored is not None and _durable(one))
+    said = f"after the heal still not well: {', '.join(missing)}" if missing else "all components are well"
+    run.keep("settle", Step(said))
+    return said
+
+
+def _durable(one: Timeline) -> bool:
+    return one.failed_at is None or not one.name.startswith("cache") or one.durable_at is not None
+
+
+def _watch(run: Run, timeout_s: float, well: Callable[[Timeline], bool]) -> list[str]:
+    """Names of the components that were not well in time."""
+    fault_at = run.fault_at()
+    after_at = run.record.facts["inject"]["proven_at"]
+    deadline = now() + timeout_s
+    while True:
+        run.traffic.ensure_alive()
+        # Where the database does not answer, what it said last counts: the work since then is not known to be done.
+        with contextlib.suppress(FtchaosError):
+            run.traffic.read_work(run.platform.survivors)
+        seen = run.traffic.seen(run.record.clock)
+        lines = timelines(seen, run.objectives, run.record.hits, fault_at, after_at)
+        missing = [one.name for one in lines if not well(one)]
+        run.record.watched_until = now()
+        run.record.said = [vars(one) for one in run.platform.events(fault_at)]
+        if not missing or now() > deadline:
+            return missing
+        time.sleep(LOOK_S)

@@ -1,0 +1,139 @@
+"""The part of the evidence that tells when what went down and came back."""
+
+from __future__ import annotations
+
+from ftchaos import evidence
+from ftchaos import recovery as recovering
+from ftchaos.conclusion.raw import Raw, part, watched_s, when_restored
+
+EDGE_S = 5.0
+
+
+def recovery(raw: Raw) -> evidence.Recovery:
+    record = raw.record
+    restored_at = when_restored(raw)
+    return evidence.Recovery(
+        fault=record.fault,
+        fault_at=raw.iso(record.fault_at),
+        proven_at=raw.iso(raw.proven_at),
+        detected_at=raw.iso(_detected_at(raw)),
+        restored_at=raw.iso(restored_at),
+        recovery_time_s=None if restored_at is None or record.fault_at is None else restored_at - record.fault_at,
+        resolution_s=raw.restored.resolution_s if raw.restored else None,
+        watched_s=watched_s(raw),
+        phases=_phases(raw, restored_at),
+    )
+
+
+def _detected_at(raw: Raw) -> float | None:
+    """When the system's own monitoring had noticed."""
+    known: float | None = raw.fact("detect").get("detected_at")
+    said = [one["at"] for one in raw.record.said if one["name"] == "detected" and one["component"] in raw.record.hits]
+    return known if known is not None else min(said, default=None)
+
+
+def _failover(raw: Raw, restored_at: float | None) -> list[evidence.Phase]:
+    """The phases of a recovery that nobody of ours steered, from what the system said and what clients saw."""
+    record = raw.record
+    fault_at = record.fault_at
+    if fault_at is None or restored_at is None:
+        return []
+    said = [one for one in record.said if one["component"] in record.hits]
+    detected = min((one["at"] for one in said if one["name"] == "detected"), default=None)
+    promoted = max((one["at"] for one in said if one["name"] == "promoted"), default=None)
+    public = next((one for one in raw.timelines if one.name == "api"), None)
+    marks = [("detect", fault_at)]
+    marks += [("promote", detected)] if detected is not None else []
+    marks += [("reconnect", promoted)] if promoted is not None else []
+    marks += [("warm", public.writable_at)] if public is not None and public.writable_at is not None else []
+    spans = recovering.partition(fault_at, restored_at, marks)
+    return [
+        evidence.Phase(name=span.name, began_at=record.clock.iso(span.began_at), duration_s=span.duration_s)
+        for span in spans
+    ]
+
+
+def _phases(raw: Raw, restored_at: float | None) -> list[evidence.Phase]:
+    """The recovery time cut into its phases, without gaps; unrestored, up to the end of the last."""
+    record = raw.record
+    if not raw.is_drill:
+        return _failover(raw, restored_at)
+    if record.fault_at is None or not record.phases:
+        return []
+    last = record.phases[-1]
+    ended_at = restored_at if restored_at is not None else last.ended_at or last.began_at
+    spans = recovering.partition(record.fault_at, ended_at, [(one.name, one.began_at) for one in record.phases])
+    return [
+        evidence.Phase(
+            name=phase.name,
+            began_at=record.clock.iso(span.began_at),
+            duration_s=span.duration_s,
+            bytes=phase.size_bytes,
+            detail=phase.summary,
+        )
+        for phase, span in zip(record.phases, spans, strict=True)
+    ]
+
+
+def service(raw: Raw) -> evidence.Service:
+    if raw.operations is None:
+        return evidence.Service()
+    return evidence.Service(**recovering.service(raw.operations).as_dict())
+
+
+def components(raw: Raw) -> list[evidence.Component]:
+    """Each component from the fault on, with what the system said of it; those that were hit stand first."""
+    record = raw.record
+    if record.fault_at is None:
+        return []
+    ended_at = record.ended_at or record.fault_at
+    found = []
+    for one in sorted(raw.timelines, key=lambda one: not one.hit):
+        did = recovering.service(part(one.operations, record.fault_at, ended_at))
+        restored_at = one.restored.at if one.restored else None
+        found.append(
+            evidence.Component(
+                name=one.name,
+                hit=one.hit,
+                failed_at=raw.iso(one.failed_at),
+                writable_at=raw.iso(one.writable_at),
+                durable_at=raw.iso(one.durable_at),
+                restored_at=raw.iso(restored_at),
+                recovery_time_s=None if restored_at is None else restored_at - record.fault_at,
+                resolution_s=one.restored.resolution_s if one.restored else None,
+                unavailable_s=did.unavailable_s,
+                success_ratio=did.success_ratio,
+                p95_ms=did.p95_ms,
+                marks=[
+                    evidence.Mark(name=said["name"], at=record.clock.iso(said["at"]), detail=said["detail"])
+                    for said in record.said
+                    if said["component"] == one.name
+                ],
+                series=_series_of(raw, one.name, one.operations) if len(one.operations) else None,
+            )
+        )
+    return found
+
+
+def _series_of(raw: Raw, name: str, operations: recovering.Operations) -> evidence.Series:
+    """What a sampler did from shortly before the fault until the service was restored."""
+    record = raw.record
+    assert record.fault_at is not None
+    known = [one.restored.at for one in raw.timelines if one.restored] + [
+        when_restored(raw) or record.watched_until or 0.0
+    ]
+    end = max(record.fault_at, *known) + EDGE_S
+    return evidence.buckets(
+        name,
+        operations,
+        origin_at=record.fault_at,
+        from_at=max(record.began_at, record.fault_at - EDGE_S),
+        to_at=min(end, record.ended_at or end),
+    )
+
+
+def series(raw: Raw) -> list[evidence.Series]:
+    record = raw.record
+    if raw.operations is None or record.fault_at is None or not len(raw.operations):
+        return []
+    return [_series_of(raw, "uploads through the public address", raw.operations)]

@@ -1,0 +1,46 @@
+"""Whether all copies of the lab's data are the same: each replica held against the primary, table by table."""
+
+from __future__ import annotations
+
+import time
+
+from pymysql.err import MySQLError
+
+from ftchaos.clock import now
+from ftchaos.errors import FtchaosError
+from ftchaos.mysql import verify
+from ftchaos.mysql.server import Server
+from ftchaos.platforms.base import Step
+from ftchaos.platforms.lab.tier import Tier
+
+WITHIN_S = 10.0
+AGAIN_S = 0.2
+
+
+def compare(tier: Tier) -> Step:
+    """Hold each replica against the primary; the last of what was written may still be on its way.
+
+    Returns:
+        A step whose facts have one check for each replica; one that could not be made has no result.
+    """
+    primary = tier.primary
+    others = [server for name, server in tier.servers.items() if name != primary.name]
+    checks = [_check(primary, server) for server in others]
+    equal = sum(check["passed"] is True for check in checks)
+    return Step(f"{equal} of {len(checks)} replicas hold what {primary.name} holds", facts={"checks": checks})
+
+
+def _check(primary: Server, replica: Server) -> dict[str, object]:
+    check: dict[str, object] = {"name": f"{replica.name} holds what {primary.name} holds", "passed": None}
+    deadline, began_at = now() + WITHIN_S, now()
+    while True:
+        try:
+            wanted = verify.record(primary.connect)
+            differing = verify.differences(wanted, verify.record(replica.connect))
+            check |= {"passed": not differing, "actual": "; ".join(differing[:3])}
+        except (FtchaosError, MySQLError, OSError) as error:
+            check |= {"passed": None, "actual": str(error)}
+        check["duration_s"] = now() - began_at
+        if check["passed"] or now() > deadline:
+            return check
+        time.sleep(AGAIN_S)
