@@ -26,7 +26,7 @@ from ftchaos.mysql.session import SOCKET, Session, Unreachable, connect, execute
 ACCOUNT = "replication"
 _POLL_S = 0.02
 _REBUILD = "rebuild it from the primary"
-_CUT_OFF = {1236, 13114}  # the source lacks what this replica has, or no longer has what it lacks
+CUT_OFF = {1236, 13114}  # the source lacks what this replica has, or no longer has what it lacks
 
 
 class Diverged(StepFailed):
@@ -109,7 +109,7 @@ def wait_attached(flavour: Flavour, session: Session, timeout_s: float, name: st
         status = flavour.replica_status(session)
         if status and status.receiving and status.applying:
             return
-        if status and status.error_code in _CUT_OFF:
+        if status and status.error_code in CUT_OFF:
             raise Diverged(f"{name} cannot follow {status.source}: {status.error}", _REBUILD)
         if time.monotonic() > deadline:
             raise StepFailed(f"{name} not attached after {timeout_s:g} s: {_state(status)}")

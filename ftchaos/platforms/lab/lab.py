@@ -259,7 +259,12 @@ def _lock_of_the_dead(folder: Path) -> int | None:
     return lock
 
 
-def _folder(name: str) -> Path:
+def folder_of(name: str) -> Path:
+    """Where everything lies that a lab of that name keeps in files.
+
+    Raises:
+        Invalid: it cannot be the name of a lab.
+    """
     if not _NAME.fullmatch(name):
         raise Invalid(f"{name!r} cannot be the name of a lab", "use up to 31 of a-z, 0-9 and -")
     return state.root() / "lab" / name

@@ -1,7 +1,8 @@
 """The lab's network: a hub with a bridge, and a network namespace with an address for each place.
 
 It lives in the supervisor's own namespace, so nothing of it appears on the machine. Cutting a
-zone takes down the hub's end of its cable: packets vanish, as they do when a zone loses power.
+zone takes down the hub's end of its cable: packets vanish, as they do when a zone loses power. Single
+flows between places vanish in the bridge's packet filter.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ import shutil
 import socket
 import struct
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 from ftchaos.errors import Invalid, MissingProgram, StepFailed
-from ftchaos.platforms.lab import namespaces
+from ftchaos.platforms.lab import flows, namespaces
+from ftchaos.platforms.lab.flows import Flow
 from ftchaos.platforms.lab.layout import PLACES, Layout
 
 _SIOCGIFFLAGS = 0x8913
@@ -33,6 +35,7 @@ class Network:
         self._home = os.open("/proc/self/ns/net", os.O_RDONLY)
         self._places = {place: namespaces.new_network() for place in PLACES}
         self._down: set[str] = set()
+        self._blocked: set[Flow] = set()
         # The namespaces are named to ip by descriptors, which needs no /run/netns.
         self._ip(
             "link set lo up",
@@ -65,6 +68,37 @@ class Network:
     def is_cut(self, place: str) -> bool:
         """Whether the place's cable is down."""
         return place in self._down
+
+    def block(self, unwanted: Collection[Flow]) -> None:
+        """Let all packets of these flows vanish, also those of connections that are open; idempotent.
+
+        Raises:
+            MissingProgram: there is no packet filter.
+            StepFailed: the kernel has none for bridges.
+        """
+        self._filter(self._blocked | set(unwanted))
+
+    def unblock(self, wanted: Collection[Flow]) -> None:
+        """Undo :meth:`block`; idempotent."""
+        if self._blocked & set(wanted):
+            self._filter(self._blocked - set(wanted))
+
+    def blocked(self) -> list[Flow]:
+        """The flows that vanish at this moment."""
+        return sorted(self._blocked)
+
+    def _filter(self, unwanted: set[Flow]) -> None:
+        program = shutil.which("nft") or shutil.which("nft", path="/usr/sbin:/sbin")
+        if program is None:
+            raise MissingProgram("the program nft is missing", "apt-get install nftables")
+        done = subprocess.run(
+            [program, "-f", "-"], input=flows.ruleset(unwanted), text=True, capture_output=True, check=False
+        )
+        if done.returncode != 0:
+            raise StepFailed(
+                f"packets cannot be filtered: {done.stderr.strip() or done.returncode}", "`ftchaos doctor` says why"
+            )
+        self._blocked = unwanted
 
     def _set(self, place: str, *, up: bool) -> None:
         # ioctl instead of ip: 20 times faster, and an instant of injection deserves that.
@@ -118,6 +152,24 @@ class Loopback:
     def is_cut(self, place: str) -> bool:
         """Never."""
         return False
+
+    def block(self, unwanted: Collection[Flow]) -> None:
+        """Refused, as :meth:`cut`.
+
+        Raises:
+            Invalid: always.
+        """
+        raise Invalid(
+            f"{', '.join(map(str, unwanted))} cannot be cut: this lab runs on loopback addresses",
+            "run as root, or allow unprivileged user namespaces; `ftchaos doctor` says how",
+        )
+
+    def unblock(self, wanted: Collection[Flow]) -> None:
+        """Nothing to mend."""
+
+    def blocked(self) -> list[Flow]:
+        """None ever."""
+        return []
 
 
 def ensure_free(address: str, port: int) -> None:

@@ -22,6 +22,7 @@ from typing import Any, NoReturn
 
 from ftchaos.errors import Invalid
 from ftchaos.platforms.lab import control
+from ftchaos.platforms.lab.flows import from_json
 from ftchaos.platforms.lab.init import pids_of_self
 from ftchaos.platforms.lab.layout import Layout, ensure_zone
 from ftchaos.platforms.lab.network import Loopback, Network
@@ -150,6 +151,22 @@ class Supervisor:
         self.write()
         return {"mended_at": mended_at, "done_at": time.monotonic()}
 
+    async def block(self, flows: list[dict[str, Any]]) -> dict[str, Any]:
+        """Let single flows between places vanish; idempotent.
+
+        Args:
+            flows: each as :class:`ftchaos.platforms.lab.flows.Flow` takes it.
+        """
+        blocked_at = time.monotonic()
+        self.network.block(from_json(flows))
+        self.write()
+        return {"blocked_at": blocked_at, "done_at": time.monotonic()}
+
+    async def unblock(self, flows: list[dict[str, Any]]) -> None:
+        """Let blocked flows pass again; idempotent."""
+        self.network.unblock(from_json(flows))
+        self.write()
+
     async def remember(self, facts: dict[str, Any]) -> None:
         """Merge facts into ``lab.json``, for example which MySQL server is the primary now."""
         _merge(self.facts, facts)
@@ -182,6 +199,7 @@ class Supervisor:
                 name: {"pid": place.host_pid, "alive": place.alive, "cut": self.network.is_cut(name)}
                 for name, place in self.roster.places.items()
             },
+            "blocked": [str(flow) for flow in self.network.blocked()],
             "services": {
                 name: {
                     "place": service.spec.place,
@@ -210,7 +228,7 @@ async def supervise(settings: Settings) -> None:
         name: getattr(supervisor, name)
         for name in (
             *("status", "begin_service", "kill_service", "forget_service", "remember", "down"),
-            *("kill_zone", "begin_zone", "cut_zone", "mend_zone"),
+            *("kill_zone", "begin_zone", "cut_zone", "mend_zone", "block", "unblock"),
         )
     }
 

@@ -165,6 +165,84 @@ class Tier:
                 return False
         return all(_follows(server, primary) for server in self.servers.values() if server.name != primary.name)
 
+    def mend(self, timeout_s: float) -> list[str]:
+        """Return as soon as one server leads and all others follow it, as the failover manager alone decides.
+
+        A server that is dead is begun. One that holds what the leader never had is made anew, as the manager cannot
+        help it: that one only fences it and says so.
+
+        Returns:
+            Names of the servers that were made anew.
+
+        Raises:
+            StepFailed: it was not so within the time.
+        """
+        deadline, renewed = now() + timeout_s, list[str]()
+        while trouble := self._mend_once(renewed):
+            if now() > deadline:
+                raise StepFailed(
+                    f"{trouble}, {timeout_s:g} s after the heal began", f"read {self.manager.log} and the error logs"
+                )
+            time.sleep(0.1)
+        return renewed
+
+    def _mend_once(self, renewed: list[str]) -> str:
+        """Do what can be done at this moment; what is wrong still, empty when nothing is."""
+        try:
+            leader = self.primary
+            for server in self.servers.values():
+                if not _answers(server) and (trouble := self._begin_again(server, leader, renewed)):
+                    return trouble
+            with leader.connect(timeout_s=2) as session:
+                if value(session, "SELECT @@GLOBAL.read_only"):
+                    self._let_decide()
+                    return f"{leader.name} leads, but takes no writes"
+            for server in self.servers.values():
+                if server.name == leader.name or _follows(server, leader):
+                    continue
+                if not self._diverged(server, leader):
+                    return f"{server.name} does not follow {leader.name}"
+                self._rebuild(server, leader)
+                renewed.append(server.name)
+        except (MySQLError, OSError, Inconclusive) as error:  # roles may be changing at this moment
+            return str(getattr(error, "fact", error))
+        return "" if self.primary.name == leader.name else "the failover manager changes roles"
+
+    def _begin_again(self, server: Server, leader: Server, renewed: list[str]) -> str:
+        """Begin a dead server, on a copy of the leader where its own data was lost on the way."""
+        try:
+            if not server.datadir.is_dir():
+                raise StepFailed(f"{server.name} has no data")
+            self._revive(server)
+        except StepFailed as error:
+            if server.name == leader.name or not _answers(leader):
+                return error.fact
+            self._rebuild(server, leader)
+            renewed.append(server.name)
+        return ""
+
+    def _let_decide(self) -> None:
+        """After a disaster the manager waits to be told."""
+        said = [event["event"] for event in self.manager.events()]
+        last = next((word for word in reversed(said) if word in ("disaster", "told", "promoted", "answers again")), "")
+        if last == "disaster":
+            self.manager.tell(self.told())
+
+    def _diverged(self, server: Server, leader: Server) -> bool:
+        """Whether the manager's last word on a server is that it holds what the leader never had, and that is so."""
+        words = [event["event"] for event in self.manager.events() if event.get("server") == server.name]
+        if not words or words[-1] != "diverged":
+            return False
+        with server.connect() as session, leader.connect() as upstream:
+            status = server.flavour.replica_status(session)
+            if status is not None and status.error_code in replication.CUT_OFF:
+                return True
+            try:
+                replication.ensure_can_follow(server.flavour, session, upstream, server.name)
+            except replication.Diverged:
+                return True
+        return False
+
     def _revive(self, server: Server) -> None:
         """Begin a server anew if it does not answer."""
         if not _answers(server):
