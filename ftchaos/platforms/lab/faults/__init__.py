@@ -12,7 +12,7 @@ from typing import Any
 
 from ftchaos.errors import Invalid
 from ftchaos.platforms.base import Harm
-from ftchaos.platforms.lab.faults import zone
+from ftchaos.platforms.lab.faults import queue_master, redis_masters, zone
 from ftchaos.platforms.lab.lab import Lab
 
 
@@ -26,6 +26,8 @@ class Fault:
 
 
 FAULTS = {
+    "fail_queue_master": Fault(queue_master.plan, queue_master.inject, queue_master.heal),
+    "fail_redis_masters": Fault(redis_masters.plan, redis_masters.inject, redis_masters.heal),
     "fail_zone": Fault(zone.plan, zone.inject, zone.heal),
 }
 

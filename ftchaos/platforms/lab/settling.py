@@ -1,0 +1,202 @@
+"""Whether the lab's Redis is whole again after a fault, whoever leads now; and how a shard without a leader gets one.
+
+It asks the servers where clients are: ``python -m ftchaos.platforms.lab.settling MODE BASE cluster 30``.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from ftchaos.errors import StepFailed
+from ftchaos.platforms.lab.lab import Lab
+from ftchaos.platforms.lab.layout import QUEUE_REDIS_PORT, SENTINEL_PORT, ZONES, Layout
+from ftchaos.platforms.lab.redis import QUEUE_MASTER, Node, ask, cluster_nodes
+
+_POLL_S = 0.1
+_BEGIN_S = 10.0  # for the process itself, on a busy machine
+_LEADERLESS_S = 3.0
+
+
+@dataclass(frozen=True)
+class Role:
+    """What a Redis server says of itself.
+
+    Attributes:
+        leads: whether it is a master.
+        follows: address and port of its master, where it is a replica.
+        linked: whether it hears its master.
+        followers: how many replicas a master has.
+    """
+
+    leads: bool
+    follows: tuple[str, int] | None = None
+    linked: bool = False
+    followers: int = 0
+
+
+def role(address: str, port: int) -> Role | None:
+    """The role of the server at an address; None when it does not answer."""
+    words = [line for line in ask(address, port, "ROLE").split("\r\n") if line and line[0] not in "*$"]
+    if not words:
+        return None
+    if words[0] == "master":
+        # offset, then address, port and offset of each replica
+        return Role(True, followers=(len(words) - 2) // 3)
+    if words[0] == "slave" and len(words) >= 4:
+        return Role(False, (words[1], int(words[2].lstrip(":"))), words[3] == "connected")
+    return None
+
+
+def cluster_trouble(layout: Layout) -> str:
+    """What keeps the Redis Cluster from being whole: all nodes well, each shard led and copied in another zone."""
+    nodes = cluster_nodes(layout)
+    by_address = {(node.address, node.port): node for node in nodes}
+    roles = {node.name: role(node.address, node.port) for node in nodes}
+    for node in nodes:
+        mine = roles[node.name]
+        if mine is None:
+            return f"{node.name} does not answer"
+        said = ask(node.address, node.port, "CLUSTER INFO")
+        if "cluster_state:ok" not in said or "cluster_slots_ok:16384" not in said:
+            return f"{node.name} does not call the cluster ok"
+        if any("fail" in flag for flags in _flags(node) for flag in flags.split(",") if flag != "nofailover"):
+            return f"{node.name} calls another node dead"
+        if mine.leads and mine.followers < 1:
+            return f"{node.name} has no replica"
+        if not mine.leads and (trouble := _follower_trouble(node, mine, by_address, roles)):
+            return trouble
+    return ""
+
+
+def _flags(node: Node) -> list[str]:
+    lines = [line.split() for line in ask(node.address, node.port, "CLUSTER NODES").splitlines()]
+    return [words[2] for words in lines if len(words) > 7]
+
+
+def _follower_trouble(
+    node: Node, mine: Role, by_address: Mapping[tuple[str, int], Node], roles: Mapping[str, Role | None]
+) -> str:
+    master = by_address.get(mine.follows or ("", 0))
+    if master is None or not mine.linked:
+        return f"{node.name} has no link to its master"
+    its = roles[master.name]
+    if its is None or not its.leads:
+        return f"{node.name} follows {master.name}, which does not lead"
+    return f"{node.name} stands in the zone of its master {master.name}" if master.place == node.place else ""
+
+
+def queue_trouble(layout: Layout) -> str:
+    """What keeps the queue from being whole: one master with two replicas, and three Sentinels that agree on it."""
+    named = set()
+    for zone in ZONES:
+        sentinel = f"sentinel-{zone[-1]}"
+        if "+OK 3 usable" not in ask(layout.address(zone), SENTINEL_PORT, f"SENTINEL CKQUORUM {QUEUE_MASTER}"):
+            return f"{sentinel} does not see its quorum"
+        replicas = ask(layout.address(zone), SENTINEL_PORT, f"SENTINEL REPLICAS {QUEUE_MASTER}")
+        if "_down" in replicas or "disconnected" in replicas:
+            return f"{sentinel} calls a replica down"
+        said = ask(layout.address(zone), SENTINEL_PORT, f"SENTINEL GET-MASTER-ADDR-BY-NAME {QUEUE_MASTER}")
+        named.add(said.split("\r\n")[2] if said.startswith("*2") else said)
+    if len(named) != 1:
+        return f"the Sentinels name different masters: {', '.join(sorted(named))}"
+    (master,) = named
+    for zone in ZONES:
+        address, mine = layout.address(zone), role(layout.address(zone), QUEUE_REDIS_PORT)
+        if mine is None:
+            return f"redis-queue-{zone[-1]} does not answer"
+        if mine.leads != (address == master):
+            return f"redis-queue-{zone[-1]} {'leads too' if mine.leads else 'does not lead, as the Sentinels say'}"
+        if not mine.leads and (not mine.linked or mine.follows != (master, QUEUE_REDIS_PORT)):
+            return f"redis-queue-{zone[-1]} has no link to the master"
+        if mine.leads and mine.followers != len(ZONES) - 1:
+            return f"redis-queue-{zone[-1]} has not got both replicas"
+    return ""
+
+
+def leaderless(layout: Layout) -> list[Node]:
+    """For each shard that nobody leads, the replica that could."""
+    found = []
+    for shard in range(len(ZONES)):
+        nodes = [node for node in cluster_nodes(layout) if node.shard == shard]
+        roles = {node: role(node.address, node.port) for node in nodes}
+        if not any(mine and mine.leads for mine in roles.values()):
+            found += [node for node, mine in roles.items() if mine is not None][:1]
+    return found
+
+
+def take_over(layout: Layout) -> str:
+    """Let a replica lead each shard whose master is gone, without asking a majority that may be gone too.
+
+    Its master keeps nothing on disk: begun again before that, it would lead again, empty, and the replica would forget
+    all that it has.
+
+    Returns:
+        What is wrong still; empty when each shard has a leader, or nobody who could be one.
+    """
+    for node in (nodes := leaderless(layout)):
+        ask(node.address, node.port, "CLUSTER FAILOVER TAKEOVER")
+    return f"{nodes[0].name} does not take over" if nodes else ""
+
+
+_QUESTIONS: dict[str, Callable[[Layout], str]] = {
+    "cluster": cluster_trouble,
+    "queue": queue_trouble,
+    "leaders": take_over,
+}
+
+
+def wait_cluster(lab: Lab, timeout_s: float) -> None:
+    """Return as soon as the lab's Redis Cluster is whole.
+
+    Raises:
+        StepFailed: it was not within the time.
+    """
+    _wait(lab, "cluster", timeout_s)
+
+
+def wait_queue(lab: Lab, timeout_s: float) -> None:
+    """Return as soon as the lab's queue is whole.
+
+    Raises:
+        StepFailed: it was not within the time.
+    """
+    _wait(lab, "queue", timeout_s)
+
+
+def ensure_led(lab: Lab) -> None:
+    """Let the replica lead wherever a master of the Redis Cluster is gone; call it before dead masters begin.
+
+    Raises:
+        StepFailed: one did not.
+    """
+    _wait(lab, "leaders", _LEADERLESS_S)
+
+
+def _wait(lab: Lab, what: str, timeout_s: float) -> None:
+    argv = [sys.executable, "-m", __name__, lab.mode, lab.layout.base, what, str(timeout_s)]
+    try:
+        done = subprocess.run(
+            lab.client_argv(argv), capture_output=True, text=True, check=False, timeout=timeout_s + _BEGIN_S
+        )
+    except subprocess.TimeoutExpired:
+        raise StepFailed(f"nobody says how Redis is after {timeout_s + _BEGIN_S:g} s") from None
+    if done.returncode:
+        raise StepFailed(done.stderr.strip()[-300:] or "Redis is not whole", "read redis.log in the servers' folders")
+
+
+def main(mode: str, base: str, what: str, timeout_s: str) -> None:
+    """Wait until nothing is wrong, or end with what is."""
+    layout, question = Layout(mode, base), _QUESTIONS[what]
+    deadline = time.monotonic() + float(timeout_s)
+    while trouble := question(layout):
+        if time.monotonic() > deadline:
+            sys.exit(f"{trouble}, {float(timeout_s):g} s after the heal began")
+        time.sleep(_POLL_S)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
