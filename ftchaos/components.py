@@ -65,6 +65,7 @@ class Timeline:
         failed_at: when the first operation that failed was sent; None when none failed.
         writable_at: when the first one that succeeded after it was sent.
         durable_at: the same for writes that a second server confirmed.
+        durable: false while such writes have failed and not come back.
         restored: when it met its objectives again and for long enough.
         operations: all that its sampler did.
     """
@@ -76,6 +77,7 @@ class Timeline:
     durable_at: float | None
     restored: Restored | None
     operations: Operations
+    durable: bool = True
 
 
 def component_of(kind: str) -> str | None:
@@ -107,7 +109,11 @@ def timelines(
         found.append(_timeline(name, _of(seen.ledger, plain), objectives, hits, fault_at, after_at))
         if durable:
             confirmed = _timeline(name, _of(seen.ledger, durable), objectives, hits, fault_at, after_at)
-            found[-1] = dataclasses.replace(found[-1], durable_at=confirmed.writable_at or found[-1].writable_at)
+            found[-1] = dataclasses.replace(
+                found[-1],
+                durable_at=found[-1].writable_at if confirmed.failed_at is None else confirmed.writable_at,
+                durable=confirmed.failed_at is None or confirmed.writable_at is not None,
+            )
     work = dataclasses.replace(objectives, p95_s=max(objectives.p95_s, WORK_P95_S))
     if seen.work is not None:
         found.append(_timeline("queue", _done(seen), work, hits, fault_at, after_at))

@@ -40,14 +40,10 @@ def settle() -> str:
     """After the heal, watch until all components are well and durable again: the audit wants a system at rest."""
     run = current()
     run.require("inject")
-    missing = _watch(run, SETTLE_TIMEOUT_S, lambda one: one.restored is not None and _durable(one))
+    missing = _watch(run, SETTLE_TIMEOUT_S, lambda one: one.restored is not None and one.durable)
     said = f"after the heal still not well: {', '.join(missing)}" if missing else "all components are well"
     run.keep("settle", Step(said))
     return said
-
-
-def _durable(one: Timeline) -> bool:
-    return one.failed_at is None or not one.name.startswith("cache") or one.durable_at is not None
 
 
 def _watch(run: Run, timeout_s: float, well: Callable[[Timeline], bool]) -> list[str]:
