@@ -12,7 +12,8 @@ A run whose witness never saw the damage is inconclusive; :func:`proven_at` deci
 How it sees: a process that dies closes its connections, which an open connection learns at once; a new try then tells
 death (refused) from a server that merely dropped an idle client. A network that is cut says nothing, so each address is
 also asked every 20 ms on a port where nobody listens: the refusal shows that the machine is reachable, its absence
-that it is not. An address that never refused, behind a firewall, is not judged by that.
+that it is not. An address that never refused, behind a firewall, is not judged by that. A server that lives on without
+doing its work is asked a question every 50 ms; see :mod:`ftchaos.questions`.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import sys
@@ -32,10 +34,12 @@ from typing import Any
 
 from ftchaos.errors import FtchaosError, Inconclusive, Invalid
 from ftchaos.process import die_with_parent
+from ftchaos.questions import Question, Redis, Sql
 
 PROBE_S = 0.02
 HEARTBEAT_S = 1.0
 ANSWER_S = 0.5
+QUESTION_S = 0.05
 ECHO_S = 0.04
 # A server drops clients that do not log in after 10 s (connect_timeout); fewer visits spam its log less.
 REFRESH_S = 5.0
@@ -130,7 +134,12 @@ class Target:
         name: as faults name it.
         host, port: its own address, never that of a balancer.
         kind: ``greeting`` for a server that speaks first (MySQL), ``tcp`` for one that waits, ``http`` for an
-            address that must answer GET ``path`` with less than 500.
+            address that must answer GET ``path`` with less than 500, ``sql`` and ``redis`` for a question whose answer
+            must be right.
+        sql, user, secret_file, database: the statement of an ``sql`` question, and who asks; its answer is right while
+            the first value of the first row is true, or with ``matches`` while that is found in the row.
+        command: the command of a ``redis`` question; its answer is right while ``matches`` is found in it.
+        matches: a regular expression.
     """
 
     name: str
@@ -138,6 +147,29 @@ class Target:
     port: int
     kind: str = "greeting"
     path: str = "/"
+    sql: str = ""
+    user: str = ""
+    secret_file: str = ""
+    database: str = ""
+    command: str = ""
+    matches: str = ""
+
+    def question(self) -> Question | None:
+        """What is asked again and again; None for a kind that only looks.
+
+        Raises:
+            ValueError: there is no such kind, or what is to be asked or matched cannot be.
+        """
+        if self.kind == "sql" and self.sql and self.user:
+            login = {"user": self.user, "secret_file": self.secret_file, "database": self.database}
+            return Sql(self.host, self.port, sql=self.sql, matches=self.matches, **login)
+        if self.kind == "redis" and self.command and self.matches:
+            return Redis(self.host, self.port, command=self.command, matches=self.matches)
+        if self.kind in ("sql", "redis"):
+            raise ValueError(f"{self.name} is asked nothing")
+        if self.kind not in ("greeting", "tcp", "http"):
+            raise ValueError(f"there is no kind {self.kind!r}")
+        return None
 
 
 class Watch:
@@ -154,7 +186,9 @@ class Watch:
 
     async def run(self) -> None:
         """Watch until cancelled."""
-        if self.target.kind == "http":
+        if question := self.target.question():
+            await self._run_question(question)
+        elif self.target.kind == "http":
             await self._run_http()
         else:
             async with asyncio.TaskGroup() as tasks:
@@ -227,9 +261,22 @@ class Watch:
                 self._tell_error(error)
             await _rest(began_at)
 
+    async def _run_question(self, question: Question) -> None:
+        """Ask; here one answer that does not come is enough, as only a server that works answers in time."""
+        while True:
+            began_at = time.monotonic()
+            try:
+                async with asyncio.timeout(ANSWER_S):
+                    right, said = await question.ask()
+                self.tell(right, said)
+            except (OSError, TimeoutError) as error:
+                question.hang_up()
+                self.tell(False, _words(error))
+            await _rest(began_at, QUESTION_S)
 
-async def _rest(began_at: float) -> None:
-    await asyncio.sleep(max(0.0, began_at + PROBE_S - time.monotonic()))
+
+async def _rest(began_at: float, interval_s: float = PROBE_S) -> None:
+    await asyncio.sleep(max(0.0, began_at + interval_s - time.monotonic()))
 
 
 async def _echoes(host: str) -> bool:
@@ -296,8 +343,9 @@ async def _heartbeats(watches: Sequence[Watch], log: Log) -> None:
 def load(path: Path) -> tuple[Path, list[Target], int | None]:
     """The file to write, the targets and the parent that a configuration names.
 
-    ``{"observations": "witness.jsonl", "targets": {"mysql-a": {"host": "10.77.0.11", "port": 3306}}}``, with
-    ``kind`` and ``path`` of a target where it is no MySQL, and ``parent_pid`` to begin only as a child of that process.
+    ``{"observations": "witness.jsonl", "targets": {"mysql-a": {"host": "10.77.0.11", "port": 3306}}}``, with more
+    of :class:`Target` where it is no MySQL that is only looked at, and ``parent_pid`` to begin only as a child of that
+    process.
 
     Raises:
         Invalid: it cannot be read or lacks something.
@@ -305,10 +353,10 @@ def load(path: Path) -> tuple[Path, list[Target], int | None]:
     try:
         data = json.loads(path.read_bytes())
         targets = [Target(name, **one) for name, one in data["targets"].items()]
-        if strange := [one.kind for one in targets if one.kind not in ("greeting", "tcp", "http")]:
-            raise ValueError(f"there is no kind {strange[0]!r}")
+        for one in targets:
+            one.question()
         return Path(data["observations"]), targets, data.get("parent_pid")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, re.error) as error:
         raise Invalid(
             f"the witness's configuration {path} cannot be used: {error!r}", "see ftchaos.witness.load"
         ) from error

@@ -38,6 +38,7 @@ def small_server(lab: Lab, place: str, *, port: int = 7000, restart: bool = Fals
     folder = lab.folder / place / f"redis-{port}"
     folder.mkdir(parents=True, exist_ok=True)
     argv = ("redis-server", "--port", str(port), "--bind", lab.layout.address(place), "--save", "")
+    argv += ("--protected-mode", "no")
     return ServiceSpec(
         f"redis-{place}-{port}", place, argv, str(folder), str(folder / "log"), port=port, restart=restart
     )

@@ -20,6 +20,8 @@ from trio import free_port, trio, until
 
 from ftchaos import process, witness
 from ftchaos.mysql import flavour as flavours
+from ftchaos.mysql.session import execute
+from ftchaos.platforms.lab.flows import served_by
 from ftchaos.platforms.lab.lab import Lab
 
 # Speaks first, as MySQL does; then holds each client for so many seconds, and drops it.
@@ -242,3 +244,62 @@ def test_witness_dies_with_the_process_that_began_it(tmp_path: Path) -> None:
         parent.kill()
 
     until(lambda: not process.alive(pid), 2, "dead")
+
+
+@pytest.mark.parametrize("name", flavours.NAMES)
+def test_server_that_takes_no_writes_is_seen_though_it_answers(name: str, tmp_path: Path) -> None:
+    with trio(name) as servers:
+        servers.replicate()
+        secret = tmp_path / "secret"
+        secret.write_text(servers.password + "\n")
+        leader, follower = servers.servers["mysql-a"], servers.servers["mysql-b"]
+        asked = {"kind": "sql", "user": "monitor", "secret_file": str(secret)}
+        writes = {"sql": "SELECT NOT @@GLOBAL.read_only"}
+        applies = {"sql": "SHOW REPLICA STATUS", "matches": "_SQL_Running: Yes$"}
+        targets = {
+            "a writes": {"host": leader.address, "port": leader.port, **asked, **writes},
+            "b applies": {"host": follower.address, "port": follower.port, **asked, **applies},
+        }
+        with watching(tmp_path, targets) as one:
+            one.wait_seen("a writes", True)
+            one.wait_seen("b applies", True)
+            changed_at = time.monotonic()
+            with leader.connect() as session, follower.connect() as replica:
+                execute(session, leader.flavour.read_only(True))
+                execute(replica, [follower.flavour.stop_applying()])
+            refused = one.wait_seen("a writes", False)
+            stopped = one.wait_seen("b applies", False)
+            with leader.connect() as session:
+                execute(session, leader.flavour.read_only(False))
+            one.wait_seen("a writes", True, 2)
+            killed_at = time.monotonic()
+            servers.kill("mysql-a")
+            dead = one.wait_seen("a writes", False, 2)
+
+    assert changed_at < refused.at < changed_at + 0.5
+    assert changed_at < stopped.at < changed_at + 0.5
+    assert killed_at < dead.at < killed_at + 0.5
+
+
+def test_redis_that_stops_being_what_it_was_is_seen_though_it_answers(lab: Lab, tmp_path: Path) -> None:
+    lab.call("begin_zone", zone="zone-b")
+    targets = {"leads": {**zone(lab, "zone-b"), "kind": "redis", "command": "ROLE", "matches": "master"}}
+    with watching(tmp_path, targets, lab.client_argv([])) as one:
+        one.wait_seen("leads", True)
+        missed = one.seen().count(("leads", False))  # while the zone's network came up
+        changed_at = time.monotonic()
+        tell = ["redis-cli", "-h", lab.layout.address("zone-b"), "-p", "7000", "REPLICAOF"]
+        subprocess.run(lab.client_argv([*tell, lab.layout.address("zone-a"), "7000"]), check=True)
+        down = one.wait_seen("leads", False, missed + 1)
+        subprocess.run(lab.client_argv([*tell, "NO", "ONE"]), check=True)
+        one.wait_seen("leads", True, 2)
+        cut_at = time.monotonic()
+        flows = [flow.to_json() for flow in served_by("zone-b", [7000])]
+        lab.call("block", flows=flows)
+        cut = one.wait_seen("leads", False, missed + 2)
+        lab.call("unblock", flows=flows)
+        one.wait_seen("leads", True, 3)
+
+    assert changed_at < down.at < changed_at + 0.5
+    assert cut_at + 0.3 < cut.at < cut_at + 1
+    assert "no answer" == cut.saw

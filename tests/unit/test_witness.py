@@ -102,6 +102,10 @@ def test_file_of_something_else_is_an_error(tmp_path: Path, content: bytes) -> N
         '{"observations": "x", "targets": ["a"]}',
         '{"observations": "x", "targets": {"a": {"host": "h"}}}',
         '{"observations": "x", "targets": {"a": {"host": "h", "port": 1, "kind": "carrier pigeon"}}}',
+        '{"observations": "x", "targets": {"a": {"host": "h", "port": 1, "kind": "sql"}}}',
+        '{"observations": "x", "targets": {"a": {"host": "h", "port": 1, "kind": "sql", "sql": "SELECT 1"}}}',
+        '{"observations": "x", "targets": {"a": {"host": "h", "port": 1, "kind": "redis", "command": "PING"}}}',
+        '{"observations": "x", "targets": {"a": {"host": "h", "port": 1, "kind": "redis", "command": "A", "matches": "("}}}',  # noqa: E501
     ],
 )
 def test_configuration_that_cannot_be_used_is_an_error(tmp_path: Path, config: str) -> None:
@@ -109,3 +113,17 @@ def test_configuration_that_cannot_be_used_is_an_error(tmp_path: Path, config: s
 
     with pytest.raises(Invalid):
         load(tmp_path / "config.json")
+
+
+def test_question_is_made_of_its_keys(tmp_path: Path) -> None:
+    where = {"host": "h", "port": 1}
+    targets = {
+        "a": {**where, "kind": "sql", "sql": "SELECT 1", "user": "u", "secret_file": "s"},
+        "b": {**where, "kind": "redis", "command": "PING", "matches": "PONG"},
+        "c": where,
+    }
+    (tmp_path / "config.json").write_text(json.dumps({"observations": "x", "targets": targets}))
+
+    _, found, _ = load(tmp_path / "config.json")
+
+    assert [True, True, False] == [one.question() is not None for one in found]
