@@ -36,16 +36,16 @@ def _failover(raw: Raw, restored_at: float | None) -> list[evidence.Phase]:
     """The phases of a recovery that nobody of ours steered, from what the system said and what clients saw."""
     record = raw.record
     fault_at = record.fault_at
-    if fault_at is None or restored_at is None:
+    public = next((one for one in raw.timelines if one.name == "api"), None)
+    if fault_at is None or restored_at is None or public is None or public.failed_at is None:
         return []
     said = [one for one in record.said if one["component"] in record.hits]
     detected = min((one["at"] for one in said if one["name"] == "detected"), default=None)
     promoted = max((one["at"] for one in said if one["name"] == "promoted"), default=None)
-    public = next((one for one in raw.timelines if one.name == "api"), None)
     marks = [("detect", fault_at)]
     marks += [("promote", detected)] if detected is not None else []
     marks += [("reconnect", promoted)] if promoted is not None else []
-    marks += [("warm", public.writable_at)] if public is not None and public.writable_at is not None else []
+    marks += [("warm", public.writable_at)] if public.writable_at is not None else []
     spans = recovering.partition(fault_at, restored_at, marks)
     return [
         evidence.Phase(name=span.name, began_at=record.clock.iso(span.began_at), duration_s=span.duration_s)
