@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import random
 from array import array
@@ -264,3 +265,60 @@ def test_server_that_is_gone_makes_the_audit_inconclusive(connect: Connect) -> N
 def test_kind_that_nobody_can_read_makes_the_audit_inconclusive(connect: Connect) -> None:
     with pytest.raises(Inconclusive, match="pigeons"):
         survivors.read(connect, ledger_of(10, kind="pigeons"))
+
+
+def test_rows_of_clients_inside_a_zone_are_those_of_the_database_and_nobodys_strangers(connect: Connect) -> None:
+    with connect() as connection:
+        insert(connection, FIRST, [1, 2])
+        insert(connection, FIRST + 1, [1, 3, 4])
+        insert(connection, FIRST + 2, [9])
+    one, inside = ledger_of(2, 3).writers
+    ledger = Ledger((one, dataclasses.replace(inside, kind="mysql-inside"), WriterLedger("redis-a", 99, 0.0, b"", [])))
+
+    found = survivors.read(connect, ledger)
+
+    assert ["mysql", "mysql-inside"] == [one.kind for one in found]
+    assert {FIRST: Surviving(((1, 2),))} == found[0].writers
+    assert {FIRST + 1: Surviving(((1, 1), (3, 3)))} == found[1].writers
+    assert [2, 0] == [one.strangers for one in found]
+
+
+def test_completions_are_exact_in_any_time_zone(connect: Connect) -> None:
+    with connect() as connection:
+        for seq in (1, 2, 4):
+            upload(connection, seq, transfers=1 if seq != 4 else 0)
+        session.execute(connection, [
+            "UPDATE filetransfer.files SET created_at = FROM_UNIXTIME(1800000000.5) WHERE upload_key IS NOT NULL",
+            "UPDATE filetransfer.transfers t JOIN filetransfer.files f ON f.id = t.file_id"
+            " SET t.created_at = FROM_UNIXTIME(1800000000.123456)"
+            f" WHERE f.upload_key = {write_id(FIRST, 1)}",
+            "UPDATE filetransfer.transfers t JOIN filetransfer.files f ON f.id = t.file_id"
+            " SET t.status = 'completed', t.created_at = FROM_UNIXTIME(1800000001.000001),"
+            f" t.completed_at = FROM_UNIXTIME(1800000001.999999) WHERE f.upload_key = {write_id(FIRST, 2)}",
+        ] + [
+            "INSERT INTO filetransfer.transfer_events (transfer_id, kind, at) SELECT t.id, 'completed', NOW(6)"
+            " FROM filetransfer.transfers t JOIN filetransfer.files f ON f.id = t.file_id"
+            f" WHERE f.upload_key = {write_id(FIRST, 2)}"
+        ] * 2)  # fmt: skip
+        # As it is for a connection that was told to speak of another zone.
+        session.execute(connection, ["SET SESSION time_zone = '+05:30'"])
+
+        found = survivors.completions(connection, ledger_of(4, kind="uploads"))
+
+    assert [
+        (write_id(FIRST, 1), 1800000000.123456, None, 0),
+        (write_id(FIRST, 2), 1800000001.000001, 1800000001.999999, 2),
+        (write_id(FIRST, 4), 1800000000.5, None, 0),
+    ] == found
+
+
+def test_work_that_has_been_queued_for_long_is_counted(connect: Connect) -> None:
+    with connect() as connection:
+        for seq in (1, 2):
+            upload(connection, seq)
+        session.execute(connection, [
+            "UPDATE filetransfer.transfers t JOIN filetransfer.files f ON f.id = t.file_id"
+            f" SET t.created_at = NOW(6) - INTERVAL 3 SECOND WHERE f.upload_key = {write_id(FIRST, 1)}",
+        ])  # fmt: skip
+
+        assert (2, 1, 0) == tuple(survivors.queued(connection, older_s) for older_s in (0, 2.5, 60))

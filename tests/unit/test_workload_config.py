@@ -12,6 +12,8 @@ from ftchaos.workload.config import LONGEST_S, Config, load, parse
 
 UPLOADS = {"url": "http://10.77.0.10:8000"}
 MYSQL = {"host": "10.77.0.10", "port": 3306, "user": "ftchaos", "secret_file": "/secret"}
+REDIS = {"nodes": [["10.77.0.11", 6401]], "shards": {"a": "9", "b": "1"}}
+EVENTS = {"url": "http://10.77.0.10:8000", "file": "/heard"}
 
 
 def config(**values: Any) -> Config:
@@ -32,9 +34,43 @@ def test_writers_are_numbered_from_the_first() -> None:
     assert [("uploads", 7), ("mysql", 8), ("mysql", 9)] == parsed.writers()
 
 
+def test_writers_to_redis_come_first_so_that_numbers_never_repeat() -> None:
+    parsed = config(first_writer=7, mysql={**MYSQL, "writers": 1}, redis=REDIS, events=EVENTS)
+
+    kinds = ["redis-a", "redis-b", "redis-wait-a", "redis-wait-b", "uploads", "mysql"]
+    assert list(zip(kinds, range(7, 13), strict=True)) == parsed.writers()
+    assert parsed.redis is not None
+    assert (("10.77.0.11", 6401),) == parsed.redis.nodes
+    assert parsed.events is not None
+    assert 5 == parsed.events.users
+
+
+def test_clients_inside_a_zone_have_kinds_of_their_own() -> None:
+    inside = {"nodes": REDIS["nodes"], "shards": {"a": "9"}, "wait": False, "kind": "redis-inside"}
+    parsed = config(uploads=None, mysql={**MYSQL, "writers": 1, "kind": "mysql-inside"}, redis=inside)
+
+    assert [("redis-inside-a", 1), ("mysql-inside", 2)] == parsed.writers()
+
+
 @pytest.mark.parametrize(
     ("values", "said"),
     [
+        ({"redis": {**REDIS, "nodes": []}}, "redis.nodes is \\[\\]"),
+        ({"redis": {**REDIS, "nodes": [["10.77.0.11"]]}}, "redis.nodes is"),
+        ({"redis": {**REDIS, "nodes": [["10.77.0.11", True]]}}, "redis.nodes is"),
+        ({"redis": {**REDIS, "nodes": [["10.77.0.11", 0]]}}, "redis.nodes is 0"),
+        ({"redis": {**REDIS, "shards": {}}}, "redis.shards is"),
+        ({"redis": {**REDIS, "shards": {"a-b": "1"}}}, "redis.shards is"),
+        ({"redis": {**REDIS, "shards": {"a": "}"}}}, "a tag that is empty or has a brace"),
+        ({"redis": {**REDIS, "wait": 1}}, "'wait' of redis is 1"),
+        ({"redis": {**REDIS, "rate": -1}}, "redis.rate is -1"),
+        ({"redis": {**REDIS, "timeout_s": 0.1}}, "redis.timeout_s is 0.1"),
+        ({"redis": {**REDIS, "kind": "cache"}}, "redis.kind is 'cache'"),
+        ({"redis": {**REDIS, "kind": "redis-inside"}}, "'redis-inside-wait-a' is no kind"),
+        ({"redis": {**REDIS, "shards": {"a": "1"}, "wait": False, "kind": "redis-Ä"}}, "'redis-Ä-a' is no kind"),
+        ({"mysql": {**MYSQL, "kind": "postgres"}}, "mysql.kind is 'postgres'"),
+        ({"events": {**EVENTS, "users": 0}}, "events.users is 0"),
+        ({"events": {"url": "x"}}, "events lacks 'file'"),
         ({"colour": "red"}, "configuration has no key 'colour'"),
         ({"uploads": {**UPLOADS, "speed": 1}}, "uploads has no key 'speed'"),
         ({"uploads": {}}, "uploads lacks 'url'"),
