@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from ftchaos import audit, verdict
 from ftchaos import promises as promising
 from ftchaos import recovery as recovering
