@@ -85,6 +85,11 @@ class Redis:
         reader, writer = self._streams
         writer.write(self._command)
         answer = await reader.read(ANSWER_BYTES)
+        if answer.startswith(b"$"):  # its length comes first, and the rest may come in pieces
+            head, _, _ = answer.partition(b"\r\n")
+            whole_bytes = len(head) + 2 + int(head[1:]) + 2
+            while len(answer) < whole_bytes and (more := await reader.read(ANSWER_BYTES)):
+                answer += more
         if not answer:
             raise ConnectionResetError("closed without an answer")
         text = answer.decode(errors="replace")

@@ -54,6 +54,7 @@ class TransferWorker:
 
     def __init__(self, config: AppConfig) -> None:
         self._config = config
+        self._name = f"worker-{config.zone[-1]}"  # Redis shows it in its list of clients
         self._pool = Pool(config.mysql, CONCURRENCY + 1)
         self._notifier = Notifier(config.redis_cluster, write_only=True)
         self._jobs = Jobs(config.queue, queue_client(config.sentinels))
@@ -64,7 +65,7 @@ class TransferWorker:
 
     async def _consume(self) -> None:
         while True:
-            options = OPTIONS | {"connection": queue_client(self._config.sentinels)}
+            options = OPTIONS | {"connection": queue_client(self._config.sentinels), "name": self._name}
             worker = Worker(self._config.queue, self._process, options)
             worker.on("error", lambda error, *_: logger.warning("queue: %s", error))
             worker.on("failed", lambda job, error: logger.warning("job %s: %s", job.id, error))
