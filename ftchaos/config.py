@@ -27,20 +27,22 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from ftchaos import units
+from ftchaos import units, windows
 from ftchaos.errors import Invalid
 from ftchaos.objectives import LAB_SUSTAIN_S, Objectives
+from ftchaos.windows import Window
 from ftchaos.yamlfile import YamlFile, read_yaml
 
 DEFAULT = Path("ftchaos.yaml")
 PLATFORMS = ("lab",)
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_PROTECTION = ("allow", "windows", "approval")
 
 
-def _parsed(parse: Callable[[Any], float]) -> BeforeValidator:
-    """A parser of ``ftchaos.units`` as pydantic takes it, so that its error gets the line of the value."""
+def _parsed(parse: Callable[[Any], Any]) -> BeforeValidator:
+    """A parser of ours as pydantic takes it, so that its error gets the line of the value."""
 
-    def validate(value: Any) -> float:
+    def validate(value: Any) -> Any:
         try:
             return parse(value)
         except Invalid as error:
@@ -51,6 +53,8 @@ def _parsed(parse: Callable[[Any], float]) -> BeforeValidator:
 
 Duration = Annotated[float, _parsed(units.duration_s)]
 Share = Annotated[float, _parsed(units.share)]
+Weekly = Annotated[Window, _parsed(windows.parse)]
+Run = Annotated[str, Field(pattern=r"^(drill|experiment)/[a-z0-9][a-z0-9-]*$")]
 
 
 class _Strict(BaseModel):
@@ -87,17 +91,48 @@ class Kubernetes(_Strict):
 
 
 class BlastRadius(_Strict):
-    """The most that one run may harm."""
+    """The most that one run may harm.
+
+    Attributes:
+        zones: how many may be taken whole.
+        share: how much of the servers of one kind may be hit; two of three.
+    """
 
     zones: int = Field(default=1, ge=0)
-    share: Share = 1.0
+    share: Share = 0.67
+
+
+class Stop(_Strict):
+    """When a run is ended early and all is healed.
+
+    Attributes:
+        success: the share of uploads below which the service is too bad to go on ...
+        longer_than: ... for longer than this.
+        after: how long a fault may last; then the reaper heals it.
+    """
+
+    success: Share = 0.5
+    longer_than: Duration = 60.0
+    after: Duration = 900.0
 
 
 class Environment(_Strict):
-    """One place to run in. Only the lab needs no keys of its own."""
+    """One place to run in. Only the lab needs no keys of its own.
+
+    Attributes:
+        protected: refuse whatever is not on the list, in the window, and confirmed.
+        allow: the runs that a protected one takes, such as ``drill/restore``.
+        windows: when it takes them, in UTC.
+        approval: file that confirms one run once; relative to the configuration.
+        stop: None for what the kind of run goes by.
+    """
 
     platform: Literal["lab", "aws", "kubernetes"]
     protected: bool = False
+    allow: list[Run] = []
+    windows: list[Weekly] = []
+    approval: Path | None = None
+    stop: Stop | None = None
     account: str | None = Field(default=None, pattern=r"^\d{12}$")
     region: str | None = None
     mysql: Mysql | None = None
@@ -117,10 +152,22 @@ class Environment(_Strict):
 
     @model_validator(mode="after")
     def _lab_stands_alone(self) -> Environment:
-        given = self.model_fields_set - {"platform", "protected", "blast_radius"}
+        given = self.model_fields_set - {"platform", "protected", "blast_radius", "stop", *_PROTECTION}
         if self.platform == "lab" and given:
             raise ValueError(f"the lab takes no {sorted(given)[0]!r}: it is made on this machine")
         return self
+
+    @model_validator(mode="after")
+    def _protects_only_what_is_protected(self) -> Environment:
+        given = self.model_fields_set & {*_PROTECTION}
+        if given and not self.protected:
+            raise ValueError(f"{sorted(given)[0]!r} protects nothing without 'protected: true'")
+        return self
+
+    @property
+    def is_within_reach(self) -> bool:
+        """Whether this version can run on its platform."""
+        return self.platform in PLATFORMS
 
 
 class Check(_Strict):
@@ -200,7 +247,9 @@ class Config(_Strict):
             where = self.path or "the defaults (there is no ftchaos.yaml here)"
             raise Invalid(f"no environment is called {name!r} in {where}", f"known here: {', '.join(sorted(known))}")
         found = known[name]
-        if found.platform not in PLATFORMS and not found.protected:
+        if found.approval is not None and self.path is not None:
+            found = found.model_copy(update={"approval": self.path.absolute().parent / found.approval})
+        if not found.is_within_reach and not found.protected:
             raise Invalid(
                 f"the environment {name!r} is on the platform {found.platform}, which is not in this version",
                 "run in the lab: --environment lab",

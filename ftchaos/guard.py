@@ -1,4 +1,4 @@
-"""What stands between a definition and harm: the environment's protection, and one run at a time."""
+"""What stands between a definition and harm: the blast radius, the environment's protection, and one run at a time."""
 
 from __future__ import annotations
 
@@ -7,15 +7,30 @@ import getpass
 import json
 import os
 import socket
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING, Any
 
-from ftchaos import state
+from ftchaos import approval, state
 from ftchaos.clock import iso
-from ftchaos.errors import Locked, Refused
+from ftchaos.errors import Invalid, Locked, Refused
+from ftchaos.process import alive
 from ftchaos.units import human_duration
+
+if TYPE_CHECKING:  # pydantic is dear, and processes of the lab need no more than Target
+    from ftchaos.config import BlastRadius, Environment
+
+DEFAULT_ZONES = 1
+"""Zones that one run may take whole where no blast radius is configured: what the architecture promises to survive."""
+
+DEFAULT_SHARE = 0.67
+"""Share of the servers of one kind: two of three."""
+
+RECOVERY = "recovery of "
+"""What the holder of a lock is called that heals what a dead run left."""
 
 
 @dataclass(frozen=True)
@@ -38,17 +53,128 @@ class Target:
         return self.name if self.name == self.zone else f"{self.name} in {self.zone}"
 
 
-def ensure_allowed(environment: str, protected: bool) -> None:
-    """Refuse a protected environment.
+def ensure_within(
+    radius: BlastRadius | None, targets: Sequence[Target], *, quorum_lost: str = "", beyond_quorum: bool = False
+) -> None:
+    """Refuse a fault that would hit more than is allowed, or nothing at all.
+
+    Args:
+        radius: what the environment's configuration allows; None for one zone whole, and two of three of any kind.
+        targets: what the fault was resolved to. Those of the kind ``zone`` count as zones; every kind is held to the
+            share, by its distinct names.
+        quorum_lost: the cluster that would lose its quorum, in words; empty for none.
+        beyond_quorum: the definition says that this is meant.
 
     Raises:
-        Refused: always for a protected environment, as this version has no way to confirm one.
+        Refused: with the numbers, and what to change.
     """
-    if protected:
+    if not targets:
+        raise Refused("the fault would hit nothing", "see its arguments: they name nothing that is there")
+    zones, share = (DEFAULT_ZONES, DEFAULT_SHARE) if radius is None else (radius.zones, radius.share)
+    whole = sorted({target.name for target in targets if target.kind == "zone"})
+    if len(whole) > zones:
         raise Refused(
-            f"the environment '{environment}' is protected",
-            "run against an unprotected environment, such as the lab: --environment lab",
+            f"the fault would take {_counted(len(whole), 'zone')} ({', '.join(whole)}), "
+            f"and the blast radius allows {_counted(zones, 'zone')}",
+            f"choose fewer, or set blast_radius: {{zones: {len(whole)}}} for the environment in ftchaos.yaml",
         )
+    for kind in dict.fromkeys(target.kind for target in targets):
+        names = sorted({target.name for target in targets if target.kind == kind})
+        of = max(len(names), *(target.of for target in targets if target.kind == kind))
+        hit = len(names) / of
+        # In whole percent, as people write them: one of three is within 33 %.
+        if hit > share + min(0.005, share):
+            raise Refused(
+                f"the fault would hit {len(names)} of {of} {kind} ({hit:.0%}: {', '.join(names)}), "
+                f"and the blast radius allows {share:.0%} of a kind",
+                f"choose fewer, or set blast_radius: {{share: {-(-len(names) * 100 // of)}%}} "
+                "for the environment in ftchaos.yaml",
+            )
+    if quorum_lost and not beyond_quorum:
+        raise Refused(
+            f"the fault would take the quorum of {quorum_lost}",
+            "where that is meant, the definition says beyond_quorum: true in its extension",
+        )
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+@dataclass(frozen=True)
+class Permit:
+    """Leave to run in an environment.
+
+    Attributes:
+        how: how it was given, in words for the evidence; empty where none was needed.
+        approval: the one-time approval that it rests on.
+    """
+
+    how: str = ""
+    approval: Path | None = None
+
+    def use(self, run_id: str) -> None:
+        """Use up what can be used only once; call it with the lock held, before anything is touched.
+
+        Raises:
+            Refused: another run has used it.
+        """
+        if self.approval is not None:
+            approval.use(self.approval, run_id)
+
+
+def ensure_allowed(
+    environment: str, settings: Environment, run: str, *, confirm: str = "", at: datetime | None = None
+) -> Permit:
+    """Leave for a run in an environment: a protected one must list it, have its window open, and be confirmed.
+
+    Args:
+        environment: its name.
+        settings: what is configured for it.
+        run: kind and id of the definition, for example ``drill/restore``.
+        confirm: the name of the environment, typed once more.
+        at: now, in UTC.
+
+    Returns:
+        The permit; nothing is used up yet, so that a preview may ask too.
+
+    Raises:
+        Refused: it is protected, and something of that is missing.
+        Invalid: this version cannot run on its platform.
+    """
+    given = _permit(environment, settings, run, confirm, at or datetime.now(UTC))
+    if not settings.is_within_reach:
+        raise Invalid(
+            f"the environment {environment!r} is on the platform {settings.platform}, which is not in this version",
+            "run in the lab: --environment lab",
+        )
+    return given
+
+
+def _permit(environment: str, settings: Environment, run: str, confirm: str, at: datetime) -> Permit:
+    if not settings.protected:
+        return Permit()
+    protected = f"the environment '{environment}' is protected"
+    if run not in settings.allow:
+        raise Refused(
+            f"{protected}, and {run} is not on its list: {', '.join(settings.allow) or 'it is empty'}",
+            f"run in the lab, or add {run} to environments.{environment}.allow in ftchaos.yaml",
+        )
+    if not any(window.holds(at) for window in settings.windows):
+        opens = min((window.next(at) for window in settings.windows), default=None)
+        raise Refused(
+            f"{protected}, and now, {at:%a %H:%M} UTC, is outside its windows: "
+            f"{', '.join(window.text for window in settings.windows) or 'there are none'}",
+            f"wait until {opens:%a %Y-%m-%d %H:%M} UTC" if opens else f"add environments.{environment}.windows",
+        )
+    if confirm == environment:
+        return Permit("confirmed by its name")
+    if confirm:
+        raise Refused(f"{protected}, and {confirm!r} is not its name", f"say --confirm {environment} if you mean it")
+    if settings.approval is None:
+        raise Refused(f"{protected}, and it was not confirmed", f"say --confirm {environment} if you mean it")
+    approval.ensure_approved(settings.approval, run, environment, at)
+    return Permit(f"approved once by {settings.approval}", settings.approval)
 
 
 class EnvironmentLock:
@@ -81,7 +207,8 @@ class EnvironmentLock:
         except BlockingIOError as error:
             os.close(descriptor)
             raise Locked(
-                f"the environment '{self.environment}' is in use by {_holder(self.path)}",
+                f"the environment '{self.environment}' is in use by "
+                f"{holder(self.environment) or 'another run that has just begun'}",
                 "wait until it ends, or end that run with SIGTERM; it heals what it harmed",
             ) from error
         self._descriptor = descriptor
@@ -89,7 +216,7 @@ class EnvironmentLock:
         os.pwrite(
             descriptor,
             json.dumps(
-                {"run_id": run_id, "pid": os.getpid(), "user": getpass.getuser(), "host": socket.gethostname(),
+                {"run_id": run_id, "pid": os.getpid(), "user": _user(), "host": socket.gethostname(),
                  "since": datetime.now(UTC).timestamp()}
             ).encode(),
             0,
@@ -109,14 +236,49 @@ class EnvironmentLock:
         self.release()
 
 
-def _holder(path: Path) -> str:
+@dataclass(frozen=True)
+class Holder:
+    """Who wrote its name into a lock, and may be dead.
+
+    Attributes:
+        run_id: the run, or what else holds it.
+        since: in seconds since the Unix epoch.
+    """
+
+    run_id: str
+    pid: int
+    user: str
+    host: str
+    since: float
+
+    @property
+    def heals(self) -> bool:
+        """Whether it is no run, but the recovery of one."""
+        return self.run_id.startswith(RECOVERY)
+
+    @property
+    def alive(self) -> bool:
+        """Whether that process runs, as far as this machine can tell."""
+        return self.host == socket.gethostname() and alive(self.pid)
+
+    def __str__(self) -> str:
+        what = f"the {self.run_id}" if self.heals else f"run {self.run_id}"
+        age = human_duration(max(0.0, datetime.now(UTC).timestamp() - self.since))
+        since = iso(datetime.fromtimestamp(self.since, UTC))
+        return f"{what} of {self.user} on {self.host} (process {self.pid}, for {age}, since {since})"
+
+
+def holder(environment: str) -> Holder | None:
+    """Who wrote its name into a lock last; None when it was released, or its holder has not written its name yet."""
     try:
-        holder = json.loads(path.read_text())
-        age = human_duration(max(0.0, datetime.now(UTC).timestamp() - holder["since"]))
-        return (
-            f"run {holder['run_id']} of {holder['user']} on {holder['host']} "
-            f"(process {holder['pid']}, for {age}, since {iso(datetime.fromtimestamp(holder['since'], UTC))})"
-        )
+        data: dict[str, Any] = json.loads((state.root() / "locks" / f"{environment}.lock").read_text())
+        return Holder(str(data["run_id"]), int(data["pid"]), str(data["user"]), str(data["host"]), float(data["since"]))
     except (OSError, ValueError, KeyError, TypeError):
-        # The holder has the lock but has not written its name yet.
-        return "another run that has just begun"
+        return None
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # an account without a name, as containers have them
+        return f"user {os.getuid()}"

@@ -1,23 +1,30 @@
 """What interrupted runs left behind: found by the notes they wrote before they began, and healed.
 
-A run announces itself in ``<state>/runs/<run-id>.json`` before it touches anything and takes the note away
-when its evidence is complete. The kernel frees a dead run's lock, so a note without a held lock is a run that died.
+A run announces itself in its note (:mod:`ftchaos.notes`) before it touches anything and takes the note away when its
+evidence is complete. The kernel frees a dead run's lock, so a note without a held lock is a run that died. Whoever
+recovers it, a person or its reaper, holds that lock meanwhile.
 """
 
 from __future__ import annotations
 
-import json
+import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from ftchaos import manifest, platforms, state
+from ftchaos import guard, manifest, notes, platforms, state
 from ftchaos.atomic import write
+from ftchaos.clock import now
 from ftchaos.errors import FtchaosError, Invalid, Locked, Refused
 from ftchaos.guard import EnvironmentLock
+from ftchaos.notes import Note, forget, undo_log
 from ftchaos.run import Run
-from ftchaos.undo import FILE, UndoLog
+from ftchaos.undo import FILE, UndoLog, repair
+
+__all__ = ["forget", "undo_log"]  # of the notes; to be had here too
+
+WAIT_S = 120.0
+"""How long one recovery waits for another of the same run."""
 
 
 @dataclass(frozen=True)
@@ -50,24 +57,38 @@ def announce(run: Run) -> None:
     Raises:
         Invalid: the state folder cannot be written.
     """
-    note = {
-        "run_id": run.id,
-        "folder": str(run.folder),
-        "lock": run.platform.lock_name,
-        "environment": run.options.environment,
-    }
-    try:
-        _note(run.id).parent.mkdir(parents=True, exist_ok=True)
-        write(_note(run.id), json.dumps(note))
-    except OSError as error:
-        raise Invalid(
-            f"{_note(run.id)} cannot be written: {error.strerror}", "set FTCHAOS_STATE to a folder of yours"
-        ) from error
+    Note(run.id, str(run.folder), run.platform.lock_name, run.options.environment).write()
 
 
-def undo_log(run_id: str) -> Path:
-    """Where a run's undo log lies while it is needed: with the note, as evidence may be moved or removed."""
-    return state.root() / "runs" / f"{run_id}.undo.jsonl"
+def under_way() -> list[Note]:
+    """The runs that are alive, oldest first."""
+    found = []
+    for note in notes.all_readable():
+        holder = guard.holder(note.lock)
+        if holder is not None and holder.run_id == note.run_id and holder.alive:
+            found.append(note)
+    return found
+
+
+def one_under_way(run_id: str | None) -> Note:
+    """The run of that id, or the only one, among those that are alive.
+
+    Raises:
+        Invalid: there is none, or more than one to choose from; with the folder that was looked in.
+    """
+    alive = {note.run_id: note for note in under_way()}
+    if run_id is None and len(alive) == 1:
+        return next(iter(alive.values()))
+    if run_id in alive:
+        return alive[run_id]
+    here = f"the state folder {state.root()}"
+    if run_id is None and alive:
+        raise Invalid(f"{len(alive)} runs are under way in {here}", f"name one of {', '.join(alive)}")
+    if run_id is not None and notes.note(run_id).exists():
+        raise Invalid(f"the run {run_id} is dead", f"run `{repair()}`, which heals what it left")
+    fact = f"no run is under way in {here}" if run_id is None else f"no run {run_id} is under way in {here}"
+    known = f"under way there: {', '.join(alive)}" if alive else "another folder is chosen with FTCHAOS_STATE"
+    raise Invalid(fact, known)
 
 
 def keep_undo(run_id: str, folder: Path) -> None:
@@ -82,20 +103,11 @@ def ensure_nothing_left(lock_name: str) -> None:
     Raises:
         Refused: there is such a run.
     """
-    for path in _notes():
-        with suppress(OSError, ValueError):  # a broken note is for `ftchaos recover` to tell of
-            note = json.loads(path.read_text())
-            if note.get("lock") == lock_name:
-                raise Refused(
-                    f"the run {note['run_id']} died here and what it harmed is not healed",
-                    "run `ftchaos recover` first",
-                )
-
-
-def forget(run_id: str) -> None:
-    """The run is complete: nothing is to be recovered."""
-    _note(run_id).unlink(missing_ok=True)
-    undo_log(run_id).unlink(missing_ok=True)
+    for note in notes.all_readable():
+        if note.lock == lock_name:
+            raise Refused(
+                f"the run {note.run_id} died here and what it harmed is not healed", f"run `{repair()}` first"
+            )
 
 
 def recover(*, dry_run: bool, progress: Callable[[str], None]) -> list[Recovered]:
@@ -105,28 +117,60 @@ def recover(*, dry_run: bool, progress: Callable[[str], None]) -> list[Recovered
     second call finds nothing to do.
     """
     found = []
-    for path in _notes():
+    for path in notes.paths():
         try:
-            note = json.loads(path.read_text())
-            run_id, folder, lock_name = str(note["run_id"]), Path(note["folder"]), str(note["lock"])
-        except FileNotFoundError:  # it has just ended well
+            note = Note.read(path)
+        except Invalid as error:
+            found.append(Recovered(path.stem, "", [], [error.fact]))
             continue
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            found.append(Recovered(path.stem, "", [], [f"its note {path} cannot be read: {error}"]))
-            continue
-        with EnvironmentLock(lock_name) as lock:
-            try:
-                lock.acquire(f"recovery of {run_id}")
-            except Locked:
-                progress(f"{run_id} is still running; it is left alone")
-                continue
-            if path.exists():
-                found.append(_recover(run_id, folder, dry_run, progress))
+        one = note and recover_run(note, dry_run=dry_run, progress=progress)
+        if one:
+            found.append(one)
     found.extend(_labs(dry_run, progress))
     return found
 
 
-def _recover(run_id: str, folder: Path, dry_run: bool, progress: Callable[[str], None]) -> Recovered:
+def recover_run(
+    note: Note, *, dry_run: bool = False, progress: Callable[[str], None], by: str = "`ftchaos recover`"
+) -> Recovered | None:
+    """Heal what one dead run left behind, and complete its evidence as interrupted.
+
+    Args:
+        by: who does, for the evidence.
+
+    Returns:
+        What was done; None when there is nothing to do: the run is alive, or another has recovered it meanwhile.
+    """
+    with EnvironmentLock(note.lock) as lock:
+        if not _take(lock, note, progress) or not notes.note(note.run_id).exists():
+            return None
+        return _recover(note.run_id, Path(note.folder), dry_run, progress, by)
+
+
+def _take(lock: EnvironmentLock, note: Note, progress: Callable[[str], None]) -> bool:
+    """Take a dead run's lock, after another that recovers it too; False when a live run has it."""
+    deadline = now() + WAIT_S
+    told = False
+    while True:
+        try:
+            lock.acquire(f"{guard.RECOVERY}{note.run_id}")
+            return True
+        except Locked as error:
+            holder = guard.holder(note.lock)
+            if holder is not None and holder.run_id == note.run_id and holder.alive:
+                progress(f"{note.run_id} is still running; it is left alone")
+                return False
+            # Any other holder is there for a moment only: no run begins here before this one is healed.
+            if now() > deadline:
+                progress(f"{note.run_id} is left alone: {error.fact}")
+                return False
+            if not told and holder is not None and holder.alive:
+                told = True
+                progress(f"{note.run_id}: waiting for {holder}")
+            time.sleep(0.05)
+
+
+def _recover(run_id: str, folder: Path, dry_run: bool, progress: Callable[[str], None], by: str) -> Recovered:
     undo = UndoLog(undo_log(run_id))
     try:
         records = undo.records()
@@ -138,12 +182,12 @@ def _recover(run_id: str, folder: Path, dry_run: bool, progress: Callable[[str],
     healed = [record.why for record in healing.healed]
     if healing.failed:
         return Recovered(run_id, str(folder), healed, [f"{record.why}: {error}" for record, error in healing.failed])
-    _complete(run_id, folder, progress)
+    _complete(run_id, folder, progress, by)
     forget(run_id)
     return Recovered(run_id, str(folder), healed, [])
 
 
-def _complete(run_id: str, folder: Path, progress: Callable[[str], None]) -> None:
+def _complete(run_id: str, folder: Path, progress: Callable[[str], None], by: str) -> None:
     """Complete the evidence; where that cannot be done, say so, as the system itself is whole."""
     from ftchaos import conclusion
 
@@ -151,13 +195,9 @@ def _complete(run_id: str, folder: Path, progress: Callable[[str], None]) -> Non
         return
     try:
         keep_undo(run_id, folder)
-        conclusion.interrupted(folder, "ftchaos was killed; `ftchaos recover` healed what it had harmed")
+        conclusion.interrupted(folder, f"ftchaos was killed; {by} healed what it had harmed")
     except (FtchaosError, OSError, ValueError, KeyError, TypeError) as error:
         progress(f"the evidence of {run_id} cannot be completed, its raw files stay in {folder}: {error}")
-
-
-def _notes() -> list[Path]:
-    return sorted(path for path in (state.root() / "runs").glob("*.json") if not path.name.startswith("."))
 
 
 def _labs(dry_run: bool, progress: Callable[[str], None]) -> list[Recovered]:
@@ -171,7 +211,3 @@ def _labs(dry_run: bool, progress: Callable[[str], None]) -> list[Recovered]:
             labs.down(name)
         found.append(Recovered(f"lab {name}", "", [f"the folder of the dead lab '{name}'"], []))
     return found
-
-
-def _note(run_id: str) -> Path:
-    return state.root() / "runs" / f"{run_id}.json"

@@ -17,6 +17,7 @@ COMMANDS = {
     "lab": ("lab", "Three zones of real servers on this machine."),
     "recover": ("machine", "Undo whatever an interrupted run left behind."),
     "report": ("report", "Read and check the evidence of earlier runs."),
+    "stop": ("stop", "Have a run under way heal what it harmed, and end."),
 }
 
 

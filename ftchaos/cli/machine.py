@@ -18,12 +18,13 @@ def recover(dry_run: bool, as_json: bool) -> None:
     A second call finds nothing to do.
     """
     from ftchaos import recover as recovering
+    from ftchaos import state
 
     found = recovering.recover(dry_run=dry_run, progress=lambda text: click.echo(text, err=True))
     if as_json:
         click.echo(json.dumps([asdict(one) for one in found]))
     elif not found:
-        click.echo("nothing to recover")
+        click.echo(f"nothing to recover in {state.root()}")
     else:
         for one in found:
             click.echo(one.sentence)

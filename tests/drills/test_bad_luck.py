@@ -150,7 +150,7 @@ def test_a_heal_that_fails_is_said_last_and_loudest_and_recover_mends_it(stage: 
     recovered = stage.place.run("recover")
 
     assert (recovered.exit_code, recovered.stdout.count("healed: ")) == (0, 1)
-    assert stage.place.run("recover").stdout == "nothing to recover\n"
+    assert stage.place.run("recover").stdout == f"nothing to recover in {stage.place.state}\n"
     assert verification.verify(result.folder) == []
     stage.ensure_up()
 
@@ -165,7 +165,7 @@ def test_without_room_for_the_restored_data_nothing_is_begun(stage: Stage) -> No
 
     assert drilled.exit_code == 3
     assert "no room for" in drilled.stdout
-    assert (recovered.exit_code, recovered.stdout) == (0, "nothing to recover\n")
+    assert (recovered.exit_code, recovered.stdout) == (0, f"nothing to recover in {small}\n")
     assert gone_within(small, 2)
 
 
@@ -180,7 +180,7 @@ def test_a_full_disk_of_the_reports_stops_no_heal_and_the_evidence_is_completed_
     assert drilled.stderr.count("No space left on device") < 10
     assert drilled.stderr.splitlines()[-1] == "HINT: make room there; `ftchaos recover` then completes it"
     assert recovered.stdout.endswith("healed: nothing was harmed\n")  # any more
-    assert again.stdout == "nothing to recover\n"
+    assert again.stdout == f"nothing to recover in {stage.place.state}\n"
     assert verified.exit_code == 0
     assert shown.json["verdict"] == "inconclusive"
     assert shown.json["undo"]["recorded"] == shown.json["undo"]["healed"] == 1

@@ -40,7 +40,7 @@ def test_a_killed_drill_leaves_nothing_after_recover(
     recovered = place.run("recover")
 
     assert recovered.exit_code == 0, recovered.stderr
-    assert place.run("recover").stdout == "nothing to recover\n"
+    assert place.run("recover").stdout == f"nothing to recover in {place.state}\n"
     assert gone_within(place.state, 2)
     assert surroundings() == before
     assert not list((place.state / "lab").glob("*"))

@@ -38,7 +38,7 @@ def test_the_drill_passes_with_evidence_and_leaves_nothing(flavour: str, workpla
     }  # fmt: skip
     assert json.loads((folder / "evidence.json").read_text()) == found
     assert workplace.run("report", "verify").exit_code == 0
-    assert workplace.run("recover").stdout == "nothing to recover\n"
+    assert workplace.run("recover").stdout == f"nothing to recover in {workplace.state}\n"
     assert gone_within(workplace.state, 2)
     assert surroundings() == before
 
@@ -92,7 +92,7 @@ def test_a_signal_heals_and_leaves_evidence_that_says_interrupted(number: signal
     assert (found.verdict, found.exit_code) == ("inconclusive", 130)
     assert number.name in found.reasons[0]
     assert found.undo.recorded == found.undo.healed == 2
-    assert workplace.run("recover").stdout == "nothing to recover\n"
+    assert workplace.run("recover").stdout == f"nothing to recover in {workplace.state}\n"
     assert gone_within(workplace.state, 2)
 
 

@@ -24,7 +24,13 @@ environments:
     kubernetes: {context: file-transfer-staging-cluster}
     api: https://staging.filetransfer.example.com
     blast_radius: {zones: 1, share: 34%}
-  production: {platform: aws, protected: true}
+  production:
+    platform: aws
+    protected: true
+    allow: [drill/restore, experiment/zone-outage]
+    windows: ["Sat 02:00-06:00"]
+    approval: approvals/next.json
+    stop: {success: 90%, longer_than: 30s, after: 5m}
 restore:
   checks:
     - SELECT 1 FROM files LIMIT 1
@@ -87,6 +93,15 @@ def test_protected_environment_is_left_to_the_guard(tmp_path: Path) -> None:
     assert _load(tmp_path, EXAMPLE).environment("production").protected
 
 
+def test_protection_is_read_and_its_approval_lies_beside_the_configuration(tmp_path: Path) -> None:
+    found = _load(tmp_path, EXAMPLE).environment("production")
+
+    assert ["drill/restore", "experiment/zone-outage"] == found.allow
+    assert ["Sat 02:00-06:00"] == [window.text for window in found.windows]
+    assert tmp_path / "approvals/next.json" == found.approval
+    assert config.Stop(success=0.9, longer_than=30, after=300) == found.stop
+
+
 def test_unknown_environment_is_answered_with_those_that_are_known(tmp_path: Path) -> None:
     with pytest.raises(Invalid, match="known here: lab, production, staging"):
         _load(tmp_path, EXAMPLE).environment("prod")
@@ -112,6 +127,15 @@ def test_unknown_environment_is_answered_with_those_that_are_known(tmp_path: Pat
         ("environments: {../a: {platform: lab}}", 1, "lowercase letters"),
         ("environments: {lab: {platform: lab, region: x}}", 1, "the lab takes no 'region'"),
         ("environments: {a: }", 1, "must be a mapping"),
+        (
+            "environments:\n  a:\n    platform: lab\n    protected: true\n    windows: [Sat]",
+            5,
+            "'Sat' is not a window\nHINT: write it in UTC",
+        ),
+        ("environments:\n  a: {platform: lab, protected: true, allow: [restore]}", 2, "should match pattern"),
+        ("environments:\n  a: {platform: lab, windows: [Sat 02:00-06:00]}", 2, "'windows' protects nothing without"),
+        ("environments:\n  a: {platform: lab, stop: {after: soon}}", 2, "'soon' is not a duration"),
+        ("environments:\n  a: {platform: lab, stop: {afer: 5m}}", 2, "known here: after, longer_than, success"),
         (
             "restore:\n  checks:\n    - SELECT 1\n    - {name: a, sql: b, expected: 5}",
             4,
