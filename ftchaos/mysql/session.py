@@ -30,20 +30,28 @@ class Unreachable(Inconclusive):
     """A server that gave no connection; a caller that polls catches this and tries again."""
 
 
-def connect(datadir: Path | str, *, user: str = "root", database: str | None = None, timeout_s: float = 10) -> Session:
+def connect(
+    datadir: Path | str,
+    *,
+    user: str = "root",
+    database: str | None = None,
+    timeout_s: float = 10,
+    answer_timeout_s: float | None = None,
+) -> Session:
     """A connection through the socket in a data folder, by default as the password-less root of that machine.
 
     Args:
         datadir: the data folder; its path may be longer than the 107 bytes that a socket's address may have.
         user: an account without a password.
         database: the schema to be in, or none.
-        timeout_s: how long to wait for the connection itself; statements may take as long as they like.
+        timeout_s: how long to wait for the connection itself.
+        answer_timeout_s: how long to wait for each answer; forever when None.
 
     Raises:
         Unreachable: there is no socket, or nobody answers on it.
     """
     with socket_path(datadir) as path:
-        return _open(f"{datadir}/{SOCKET}", timeout_s, None, unix_socket=path, user=user, database=database)
+        return _open(f"{datadir}/{SOCKET}", timeout_s, answer_timeout_s, unix_socket=path, user=user, database=database)
 
 
 def reach(

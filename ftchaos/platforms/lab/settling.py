@@ -40,7 +40,12 @@ class Role:
 
 def role(address: str, port: int) -> Role | None:
     """The role of the server at an address; None when it does not answer."""
-    words = [line for line in ask(address, port, "ROLE").split("\r\n") if line and line[0] not in "*$"]
+    return role_in(ask(address, port, "ROLE"))
+
+
+def role_in(reply: str) -> Role | None:
+    """The role that a server's raw reply to ROLE tells; None when there is none."""
+    words = [line for line in reply.split("\r\n") if line and line[0] not in "*$"]
     if not words:
         return None
     if words[0] == "master":

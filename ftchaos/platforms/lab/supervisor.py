@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ftchaos.errors import Invalid
-from ftchaos.platforms.lab import control
+from ftchaos.platforms.lab import asking, control
 from ftchaos.platforms.lab.flows import from_json
 from ftchaos.platforms.lab.init import pids_of_self
 from ftchaos.platforms.lab.layout import Layout, ensure_zone
@@ -167,6 +167,14 @@ class Supervisor:
         self.network.unblock(from_json(flows))
         self.write()
 
+    async def ask(self, questions: list[tuple[str, int, str]]) -> list[str]:
+        """The raw replies of Redis servers, each asked from inside its own place; empty where one gave none in time.
+
+        Args:
+            questions: place, port and command of each.
+        """
+        return await asyncio.gather(*(asking.ask(self.network, self.layout, *question) for question in questions))
+
     async def remember(self, facts: dict[str, Any]) -> None:
         """Merge facts into ``lab.json``, for example which MySQL server is the primary now."""
         _merge(self.facts, facts)
@@ -227,7 +235,7 @@ async def supervise(settings: Settings) -> None:
     calls = {
         name: getattr(supervisor, name)
         for name in (
-            *("status", "begin_service", "kill_service", "forget_service", "remember", "down"),
+            *("status", "begin_service", "kill_service", "forget_service", "remember", "down", "ask"),
             *("kill_zone", "begin_zone", "cut_zone", "mend_zone", "block", "unblock"),
         )
     }

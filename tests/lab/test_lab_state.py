@@ -1,0 +1,107 @@
+"""How a lab stands, in words: quickly, of dead and hung servers too, and only what differs is told."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from small_labs import bring_up, bring_up_bare, wait_until
+
+from ftchaos.mysql import session
+from ftchaos.platforms.lab import database
+from ftchaos.platforms.lab import state as states
+from ftchaos.platforms.lab.lab import Lab
+
+QUICK_S = 1.0
+
+
+@pytest.fixture(scope="module", params=["mariadb", "mysql"])
+def lab(request: pytest.FixtureRequest, state: Path) -> Iterator[Lab]:
+    lab = bring_up(f"state-{request.param}", request.param)
+    yield lab
+    lab.down()
+
+
+def whole(lab: Lab) -> dict[str, str]:
+    """The state of a lab that nothing happens in, once HAProxy has found all of its servers."""
+    assert wait_until(lambda: "closed" not in states.state(lab).values(), 10)
+    return states.state(lab)
+
+
+def test_two_looks_at_a_lab_that_nothing_happened_to_do_not_differ(lab: Lab) -> None:
+    before = whole(lab)
+
+    began_at = time.monotonic()
+    after = states.state(lab)
+
+    assert time.monotonic() - began_at < QUICK_S
+    assert states.differences(before, after) == []
+    assert before["mysql-a"] == "primary"
+    assert before["mysql-b"] == "replica of mysql-a"
+    assert before["commits of mysql-a"] == "wait for a replica"
+    assert before["clock of mysql-c"] == "right"
+    assert before["redis-cluster-b2"] == "replica of redis-cluster-a1"
+    assert before["sentinel-c"] == "names redis-queue-a"
+    assert before["way to api-b"] == before["reading from mysql-b"] == "open"
+
+
+def test_a_dead_and_a_hung_server_are_told_of_quickly(lab: Lab) -> None:
+    before = whole(lab)
+    lab.call("kill_service", name="worker-b")
+    lab.call("kill_service", name="mysql-c", signal=int(signal.SIGSTOP))
+    lab.call("kill_service", name="redis-queue-c", signal=int(signal.SIGSTOP))
+    try:
+        began_at = time.monotonic()
+        told = states.differences(before, states.state(lab))
+        lasted_s = time.monotonic() - began_at
+    finally:
+        for name in ("mysql-c", "redis-queue-c"):
+            lab.call("kill_service", name=name, signal=int(signal.SIGCONT))
+        lab.call("begin_service", name="worker-b")
+
+    assert lasted_s < QUICK_S
+    assert "worker-b: runs before, does not run after" in told
+    assert "mysql-c: replica of mysql-a before, is stopped after" in told
+    assert "redis-queue-c: replica of redis-queue-a before, is stopped after" in told
+    assert wait_until(lambda: states.differences(before, states.state(lab)) == [], 10)
+
+
+def test_each_change_of_a_setting_or_a_role_is_one_clause(lab: Lab) -> None:
+    before = whole(lab)
+    server = database.servers(lab.facts)["mysql-b"]
+    with server.connect() as connection:
+        session.execute(connection, [server.flavour.stop_applying(), "SET GLOBAL sync_binlog = 0"])
+    try:
+        told = states.differences(before, states.state(lab))
+    finally:
+        with server.connect() as connection:
+            session.execute(connection, [server.flavour.begin_applying(), "SET GLOBAL sync_binlog = 1"])
+
+    settings = "innodb_flush_log_at_trx_commit 1"
+    assert told == [
+        f"durability of mysql-b: sync_binlog 1, {settings} before, sync_binlog 0, {settings} after",
+        "mysql-b: replica of mysql-a before, replica of mysql-a, does not apply after",
+    ]
+
+
+def test_a_place_that_is_cut_off_hides_none_of_its_servers(lab: Lab) -> None:
+    before = whole(lab)
+    lab.call("cut_zone", zone="zone-c")
+    try:
+        told = states.differences(before, states.state(lab))
+    finally:
+        lab.call("mend_zone", zone="zone-c")
+
+    assert "zone-c: alive before, alive, cut off after" in told
+    assert not any(clause.startswith("durability") for clause in told)
+
+
+def test_a_lab_of_nothing_but_places_has_a_state_too(state: Path) -> None:
+    bare = bring_up_bare("state-bare")
+    try:
+        assert states.state(bare)["zone-a"] == "alive"
+    finally:
+        bare.down()
