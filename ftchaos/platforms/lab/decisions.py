@@ -3,13 +3,15 @@
 ``servers.json`` says which servers there are and who is the primary; whoever changes the facts rewrites it, and the
 manager obeys. ``primary.json`` is the manager's answer: who is the primary now. ``failover.jsonl`` has its decisions,
 one a line, each with its instant. While ``paused`` exists it decides nothing, and after a disaster, when no server was
-left, it waits until it is told anew, so that it never promotes a server that is only half restored.
+left, it waits until it is told anew, so that it never promotes a server that is only half restored. ``switch.json``
+asks it to take the lead from a healthy primary. While ``asynchronous`` exists no primary waits for its replicas.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import secrets
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +19,7 @@ from typing import Any
 
 from ftchaos import atomic
 from ftchaos.clock import now
-from ftchaos.errors import Invalid
+from ftchaos.errors import Invalid, StepFailed
 from ftchaos.platforms.lab.layout import EDGE
 
 
@@ -148,6 +150,54 @@ class Folder:
     def resume(self) -> None:
         """Let it decide again; harmless when it already does."""
         (self.path / "paused").unlink(missing_ok=True)
+
+    def switch(self, demote: str, timeout_s: float = 60) -> str:
+        """Ask the manager for an orderly failover, and return when another server leads; its name.
+
+        Raises:
+            StepFailed: it refused, or does not answer.
+        """
+        request = {"id": secrets.token_hex(8), "demote": demote}
+        atomic.write(self._switch, json.dumps(request) + "\n")
+        asked_at, deadline = now(), now() + timeout_s
+        while now() < deadline:
+            for event in self.events(asked_at):
+                if event.get("id") != request["id"]:
+                    continue
+                if event["event"] == "switched":
+                    return str(event["server"])
+                if event["event"] == "not switched":
+                    raise StepFailed(f"the failover manager refused to take the lead from {demote}: {event['error']}")
+            time.sleep(0.02)
+        self.forget_switch()
+        raise StepFailed(f"the failover manager does not answer within {timeout_s:g} s", f"read {self.log}")
+
+    def switch_wanted(self) -> dict[str, Any] | None:
+        """What was asked for by :meth:`switch`: its id and whom to demote; None when nothing is."""
+        try:
+            found: dict[str, Any] = json.loads(self._switch.read_text())
+        except OSError:
+            return None
+        return found
+
+    def forget_switch(self) -> None:
+        """Nobody is to be demoted any more; harmless when nobody was."""
+        self._switch.unlink(missing_ok=True)
+
+    @property
+    def _switch(self) -> Path:
+        return self.path / "switch.json"
+
+    def asynchronous(self) -> bool:
+        """Whether primaries acknowledge without waiting for a replica, whatever the manager's configuration says."""
+        return (self.path / "asynchronous").exists()
+
+    def set_asynchronous(self, on: bool) -> None:
+        """Say so for each primary to come; the one of the moment is left as it is."""
+        if on:
+            (self.path / "asynchronous").touch()
+        else:
+            (self.path / "asynchronous").unlink(missing_ok=True)
 
     def events(self, since_at: float = 0.0) -> list[dict[str, Any]]:
         """The decisions since an instant on the monotonic clock, in order; a line half written is not there yet."""

@@ -31,6 +31,7 @@ from ftchaos.platforms.lab.tending import LOST, Tender
 
 ACCOUNT = "failover"
 PROMOTION_TIMEOUT_S = 30.0
+HAND_OVER_TIMEOUT_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,11 @@ class Manager:
         self._decide(self.primary)
         self.tell("begun", primary=self.primary)
 
+    @property
+    def semi_sync(self) -> bool:
+        """Whether a primary waits for its replicas at this time."""
+        return self.config.semi_sync and not self.folder.asynchronous()
+
     # Telling ----------------------------------------------------------------------------------------------------
 
     def tell(self, event: str, **more: Any) -> None:
@@ -177,6 +183,10 @@ class Manager:
                 self.strikes = 0
             else:
                 self._obey()
+                if wanted := self.folder.switch_wanted():
+                    with self.deciding:
+                        self._switch(wanted["id"], wanted["demote"])
+                    self.folder.forget_switch()
                 self._watch_once()
             time.sleep(max(self.config.probe_interval_s - (now() - begun_at), 0.01))
 
@@ -247,7 +257,7 @@ class Manager:
             unseen = sorted(set(self.facts.servers) - set(received) - {self.primary})
             self.tell("chosen", server=chosen, received=received, unseen=unseen)
             others = [name for name in candidates if name != chosen]
-            semi_sync = self.config.semi_sync and bool(others)
+            semi_sync = self.semi_sync and bool(others)
             try:
                 position = replication.promote(
                     self.flavour, candidates[chosen].session, semi_sync=semi_sync, timeout_s=PROMOTION_TIMEOUT_S
@@ -262,6 +272,65 @@ class Manager:
             self.strikes, self.disaster = 0, False
             self._forget_probe()
             self._decide(chosen)
+
+    # Switching over ---------------------------------------------------------------------------------------------
+
+    def _switch(self, request: str, demote: str) -> None:
+        """An orderly failover: the primary refuses writes first, so that nothing is lost and nothing diverges."""
+        self.tell("asked", id=request, primary=demote)
+        if demote != self.primary:
+            self.tell("not switched", id=request, error=f"{self.primary} is the primary")
+            return
+        with ExitStack() as open_sessions:
+            try:
+                old, second = (self.reach(demote, PROMOTION_TIMEOUT_S) for _ in range(2))
+                open_sessions.callback(old.close)
+                open_sessions.callback(second.close)
+                chosen = self._successor(open_sessions)
+                replication.fence(self.flavour, old, second)
+                self.tell("fenced", server=demote)
+                self._hand_over(request, Candidate(demote, old, ""), chosen)
+            except (*LOST, StepFailed) as error:
+                self.tell("not switched", id=request, error=str(error))
+                self._forget_probe()  # whoever is found read-only now is replaced as usual
+
+    def _successor(self, open_sessions: ExitStack) -> Candidate:
+        """The replica that has most; it goes on receiving.
+
+        Raises:
+            StepFailed: no replica answers.
+        """
+        found: dict[str, Candidate] = {}
+        for name in sorted(set(self.facts.servers) - {self.primary}):
+            with suppress(*LOST):
+                session = self.reach(name, PROMOTION_TIMEOUT_S)
+                open_sessions.callback(session.close)
+                status = self.flavour.replica_status(session)
+                if status is not None and status.receiving:
+                    found[name] = Candidate(name, session, self.flavour.gtid_received(session))
+        if not found:
+            raise StepFailed("no replica follows that could lead")
+        return found[replication.most_advanced(self.flavour, {name: one.received for name, one in found.items()})]
+
+    def _hand_over(self, request: str, old: Candidate, chosen: Candidate) -> None:
+        position = self.flavour.gtid_executed(old.session)
+        if not self.flavour.wait_for_gtid(chosen.session, position, HAND_OVER_TIMEOUT_S):
+            replication.lead(self.flavour, old.session, semi_sync=self.semi_sync)
+            raise StepFailed(f"{chosen.name} has not got all that {old.name} has within {HAND_OVER_TIMEOUT_S:g} s")
+        position = replication.promote(self.flavour, chosen.session, semi_sync=self.semi_sync)
+        self.tell("promoted", server=chosen.name, position=position, semi_sync=self.semi_sync)
+        place = self.facts.servers[chosen.name]
+        self._repoint(old, place)
+        with ExitStack() as open_sessions:
+            for name in sorted(set(self.facts.servers) - {old.name, chosen.name}):
+                with suppress(*LOST):  # the tender lets it follow later
+                    session = self.reach(name, PROMOTION_TIMEOUT_S)
+                    open_sessions.callback(session.close)
+                    self._repoint(Candidate(name, session, ""), place)
+        self.strikes, self.disaster = 0, False
+        self._forget_probe()
+        self._decide(chosen.name)
+        self.tell("switched", id=request, server=chosen.name)
 
     def _candidates(self, open_sessions: ExitStack) -> dict[str, Candidate]:
         """All who answer, after they stopped receiving: from now on none acknowledges to the old primary."""

@@ -73,7 +73,7 @@ class Tender:
             self.diverged[name] = manager.told
             manager.tell("diverged", server=name, error=error.fact)
             return
-        if manager.config.semi_sync:
+        if manager.semi_sync:
             with self._leading(primary) as upstream:
                 execute(upstream, flavour.semi_sync_source(True))
         manager.tell("rejoined", server=name)

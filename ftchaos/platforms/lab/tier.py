@@ -18,6 +18,10 @@ from ftchaos.platforms.lab import database
 from ftchaos.platforms.lab.decisions import Facts, Folder, Place
 from ftchaos.platforms.lab.lab import Lab
 
+# What the failover manager says while it misses the primary, and what it says at the end of that.
+_UNDECIDED = {"suspected", "detected", "disaster", "chosen", "not promoted", "promoted", "not pointed"}
+_DECIDED = {"answers again", "pointed"}
+
 
 class Tier:
     """The database servers of one lab, and who is their primary.
@@ -206,7 +210,14 @@ class Tier:
                 renewed.append(server.name)
         except (MySQLError, OSError, Inconclusive) as error:  # roles may be changing at this moment
             return str(getattr(error, "fact", error))
-        return "" if self.primary.name == leader.name else "the failover manager changes roles"
+        if self.primary.name != leader.name or self._deciding():
+            return "the failover manager has not made up its mind"
+        return ""
+
+    def _deciding(self) -> bool:
+        """Whether the manager misses the primary, or is about to change roles."""
+        said = [event["event"] for event in self.manager.events() if event["event"] in _UNDECIDED | _DECIDED]
+        return bool(said) and said[-1] in _UNDECIDED
 
     def _begin_again(self, server: Server, leader: Server, renewed: list[str]) -> str:
         """Begin a dead server, on a copy of the leader where its own data was lost on the way."""
@@ -261,7 +272,7 @@ class Tier:
         self.lab.call("forget_service", name=server.name)
         replication.rebuild(leader, server.datadir)
         self.begin(server, zone)
-        replication.attach(server, leader, self.lab.secret)
+        replication.attach(server, leader, self.lab.secret, semi_sync=not self.manager.asynchronous())
 
     def _tell(self, primary: Server) -> None:
         places = {server.name: Place(server.address, server.port) for server in self.servers.values()}

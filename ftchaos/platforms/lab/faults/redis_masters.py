@@ -68,7 +68,7 @@ def quorum_lost(standing: Standing, hit: Collection[str]) -> str:
 
 
 def _chosen(standing: Standing, which: str) -> list[str]:
-    masters = list(standing.masters.values())
+    masters = [standing.masters[shard] for shard in sorted(standing.masters)]
     if which == "one":
         return masters[:1]
     if which == "every-second":

@@ -1,0 +1,129 @@
+"""Masters of the Redis Cluster die or are cut off: seen from outside, and healed with what their replicas have."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fault_bench import (
+    bites_and_heals,
+    ensure_all_run,
+    heal,
+    heals_after_a_crash,
+    heals_what_was_never_done,
+    plan,
+    sees_nothing,
+)
+from small_labs import bring_up, wait_until
+
+from ftchaos.errors import Invalid, StepFailed
+from ftchaos.platforms.lab import faults, standing
+from ftchaos.platforms.lab.lab import Lab
+from ftchaos.platforms.lab.redis import cluster_nodes
+
+FAULT = "fail_redis_masters"
+
+
+@pytest.fixture(scope="module")
+def lab(state: Path) -> Iterator[Lab]:
+    made = bring_up("redis-masters", "mariadb")
+    yield made
+    made.down()
+
+
+def cli(lab: Lab, server: str, *command: str) -> str:
+    node = next(node for node in cluster_nodes(lab.layout) if node.name == server)
+    argv = ["redis-cli", "-c", "-h", node.address, "-p", str(node.port), *command]
+    return subprocess.run(lab.client_argv(argv), capture_output=True, text=True, check=False, timeout=10).stdout.strip()
+
+
+def test_without_injection_nothing_is_seen(lab: Lab, tmp_path: Path) -> None:
+    sees_nothing(lab, tmp_path, FAULT, which="one")
+    sees_nothing(lab, tmp_path, FAULT, which="one", manner="partition")
+
+
+def test_healing_what_was_never_done_is_harmless(lab: Lab) -> None:
+    heals_what_was_never_done(lab, FAULT, manner="lag")
+
+
+@pytest.mark.parametrize("manner", ["kill", "lag", "partition"])
+def test_one_master_falls_and_is_healed(lab: Lab, tmp_path: Path, manner: str) -> None:
+    harm = bites_and_heals(lab, tmp_path, FAULT, which="one", manner=manner)
+
+    assert "" == harm.quorum_lost
+    assert "cache-a" in harm.hits
+    assert ("" != harm.inside) == (manner == "partition")
+
+
+def test_the_other_shards_are_written_while_one_has_no_master(lab: Lab) -> None:
+    harm = plan(lab, FAULT, which="one")
+    others = [name for shard, name in standing.of(lab).masters.items() if shard != "a"]
+    faults.FAULTS[FAULT].inject(lab, harm)
+    node = next(node for node in cluster_nodes(lab.layout) if node.name == others[0])
+    said = set()
+
+    def lost_or_replaced() -> bool:
+        argv = ["redis-cli", "-h", node.address, "-p", str(node.port), "CLUSTER", "INFO"]
+        info = subprocess.run(lab.client_argv(argv), capture_output=True, text=True, check=True).stdout
+        said.add(next(line.strip() for line in info.splitlines() if line.startswith("cluster_state")))
+        return standing_masters(lab).get("a") not in (None, harm.undo["servers"][0])
+
+    assert wait_until(lost_or_replaced, 15)
+    heal(lab, FAULT, harm)
+
+    assert {"cluster_state:ok"} == said
+
+
+def test_a_partition_that_outlasts_the_failover_is_healed(lab: Lab) -> None:
+    before = standing_masters(lab)["a"]
+    harm = plan(lab, FAULT, which="one", manner="partition")
+    faults.FAULTS[FAULT].inject(lab, harm)
+    assert wait_until(lambda: standing_masters(lab).get("a") not in (None, before), 20)
+
+    heal(lab, FAULT, harm)
+    ensure_all_run(lab)
+
+    assert before not in standing_masters(lab).values()
+
+
+def standing_masters(lab: Lab) -> dict[str, str]:
+    try:
+        return dict(standing.of(lab).masters)
+    except StepFailed:  # none at this moment
+        return {}
+
+
+def test_without_a_quorum_the_heal_keeps_what_the_replicas_have(lab: Lab, tmp_path: Path) -> None:
+    written = {f"kept-{number}": str(number) for number in range(50)}
+    for key, value in written.items():
+        assert "OK" == cli(lab, "redis-cluster-a1", "SET", key, value)
+    harm = bites_and_heals(lab, tmp_path, FAULT, which="every-second")
+
+    assert "the Redis Cluster" == harm.quorum_lost
+    assert {"cache-a", "cache-b", "cache-c"} <= set(harm.hits)
+    assert written == {key: cli(lab, "redis-cluster-b1", "GET", key) for key in written}
+
+
+@pytest.mark.parametrize(("manner", "after"), [("kill", 0), ("lag", 1), ("lag", 9), ("partition", 0)])
+def test_a_crash_half_way_is_healed(lab: Lab, manner: str, after: int) -> None:
+    heals_after_a_crash(lab, FAULT, after, manner=manner)
+
+
+def test_no_replica_ends_in_its_masters_zone(lab: Lab) -> None:
+    lines = [line.split() for line in cli(lab, "redis-cluster-b1", "CLUSTER", "NODES").splitlines()]
+    zones = {words[0]: words[1].split(":")[0] for words in lines}
+
+    assert 3 == sum("slave" in words[2] for words in lines)
+    assert [] == [words for words in lines if "slave" in words[2] and zones[words[0]] == zones[words[3]]]
+
+
+@pytest.mark.parametrize(
+    "arguments", [{"which": "nobody"}, {"manner": "gently"}, {"which": "every-second", "manner": "partition"}]
+)
+def test_arguments_that_name_nothing_are_refused(lab: Lab, arguments: dict[str, str]) -> None:
+    here = standing.fresh(lab.layout)
+
+    with pytest.raises(Invalid):
+        faults.FAULTS[FAULT].plan(here, **arguments)
