@@ -9,18 +9,22 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import sample_experiments
+
 from ftchaos.clock import iso
 from ftchaos.evidence import (
     Action,
     Backup,
     Candidate,
     Check,
+    Component,
     Data,
     Definition,
     Evidence,
     FollowUp,
     Harm,
     LostInterval,
+    Mark,
     Objectives,
     Observation,
     Phase,
@@ -31,6 +35,7 @@ from ftchaos.evidence import (
     Service,
     Step,
     System,
+    Target,
     Undo,
     Verification,
     Witness,
@@ -199,6 +204,7 @@ ALL = {
     "heal failed": heal_failed,
     "refused": refused,
     "rehearsal": rehearsal,
+    **sample_experiments.ALL,
 }
 
 
@@ -222,6 +228,15 @@ def hostile() -> Evidence:
         buckets(text, [(step / 10, 0.004 * (step % 500), step % 3 > 0) for step in range(9000)],
                 origin_at=0, from_at=0, to_at=900, points=590)
     ] * 20  # fmt: skip
+    evidence.kind, evidence.plan.promises = "experiment", [text] * 20
+    evidence.plan.targets = [Target(name=text, kind=text, zone=text)] * 100
+    evidence.undo.differences = [text] * 100
+    evidence.data.stores = {f"{text[:40]}{number}": {"acknowledged": 3, "lost": 3, "ok": text} for number in range(100)}
+    evidence.components = [
+        Component(name=text, hit=number % 2 == 0, failed_at=at(number), success_ratio=0.5, series=evidence.series[0],
+                  marks=[Mark(name=text, at=at(number), detail=text)] * 20)
+        for number in range(20)
+    ]  # fmt: skip
     return Evidence.model_validate(evidence.model_dump())
 
 

@@ -94,10 +94,10 @@ def _comeback(evidence: Evidence) -> str:
         return f"the service did not meet its SLO again{watched} {promised}"
     again = f"the service met its SLO again {human_duration(recovery.recovery_time_s)} later"
     if missing:
-        return f"{again}, but not {' and '.join(missing)}{watched} {promised}"
+        return f"{again}, but {' and '.join(f'the {name}' for name in missing)} did not{watched} {promised}"
     last = _last(evidence)
     if last is not None and last.recovery_time_s is not None:
-        again += f" and {last.name} as the last after {human_duration(last.recovery_time_s)}"
+        again += f" and the {last.name} as the last after {human_duration(last.recovery_time_s)}"
     return f"{again} {promised}"
 
 

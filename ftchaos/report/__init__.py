@@ -1,10 +1,11 @@
 """Reports: a run's evidence for people (page, Markdown, terminal) and for CI (JUnit).
 
-wording     what all of them say alike
-html        ``report.html``, with charts (the waterfall) and outage (the service through it)
+wording     what all of them say alike; losses by store, and promises kept or broken (promised), beside it
+html        ``report.html``, with charts (the waterfall), lanes (all components on one axis) and outage (the service)
 markdown    ``report.md``
 junit       ``junit.xml``
-terminal    the summary that fits on a screen
+terminal    the summary that fits on a screen, with screen (the middle of it for an experiment)
+series      what several runs come to together
 progress    how a run goes while it goes
 """
 

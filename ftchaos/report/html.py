@@ -7,6 +7,7 @@ policy forbids anything but its own style sheet, by hash, so that even a value t
 from __future__ import annotations
 
 import base64
+import dataclasses
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from markupsafe import Markup
 
 from ftchaos.evidence import Evidence
 from ftchaos.evidence.sentence import moment
-from ftchaos.report import charts, outage, wording
+from ftchaos.report import charts, lanes, losses, outage, promised, wording
 from ftchaos.units import human_size
 
 MAX_BYTES = 500_000
@@ -35,9 +36,10 @@ class Limits:
     rows: int
     characters: int
     charts: int
+    lanes: int
 
 
-_LIMITS = (Limits(120, 1000, 6), Limits(40, 300, 4), Limits(15, 120, 2), Limits(5, 60, 1))
+_LIMITS = (Limits(120, 1000, 6, 20), Limits(40, 300, 4, 8), Limits(15, 120, 2, 2), Limits(5, 60, 1, 0))
 
 
 def render(evidence: Evidence, files: Mapping[str, Mapping[str, Any]]) -> str:
@@ -75,10 +77,38 @@ def _page(evidence: Evidence, files: Mapping[str, Mapping[str, Any]], limits: Li
         milestones=wording.milestones(evidence),
         waterfall=charts.waterfall(evidence),
         outages=outage.outages(evidence, limits.charts),
+        timeline=_drawn(lanes.timeline(evidence), limits),
+        table_words=lambda component: lanes.table_words(component, evidence),
+        said_words=lambda component: lanes.said_words(component, evidence),
+        stores=losses.stores(evidence),
+        store_classes=losses.CLASSES,
+        alarming_classes=losses.ALARMING,
+        store_points=losses.points(evidence),
+        store_words=losses.worst_words(evidence),
+        promises=promised.promised(evidence),
+        kept_words=promised.kept_words,
+        all_kept=promised.all_kept,
+        jobs=wording.job_rows(evidence),
+        job_words=wording.job_words(evidence),
+        as_before=wording.as_before(evidence),
+        compared=wording.compared(evidence),
+        drill=wording.is_drill(evidence),
         length_s=(moment(evidence.ended_at) - moment(evidence.began_at)).total_seconds(),
         codes=wording.CODES,
         verdicts=wording.VERDICTS,
     )
+
+
+def _drawn(timeline: lanes.Timeline | None, limits: Limits) -> lanes.Timeline | None:
+    """The timeline with what its samplers did drawn in as many lanes as fit."""
+    if timeline is None:
+        return None
+    spare = iter([True] * limits.lanes)
+    hit, control = (
+        [lane if next(spare, False) else dataclasses.replace(lane, rates=None) for lane in group]
+        for group in (timeline.hit, timeline.control)
+    )
+    return dataclasses.replace(timeline, hit=hit, control=control)
 
 
 def _point_bars(evidence: Evidence) -> list[tuple[wording.RecoveryPoint, float | None, float]]:

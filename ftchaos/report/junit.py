@@ -10,17 +10,22 @@ from xml.etree import ElementTree
 
 from ftchaos.evidence import Evidence
 from ftchaos.evidence.sentence import moment
-from ftchaos.report import wording
+from ftchaos.report import promised, wording
 
 # XML 1.0 forbids these even as references; evidence has them replaced, paths and names may not.
 _FORBIDDEN = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def render(evidence: Evidence) -> str:
-    """One suite: the verdict, each objective, each check of the restored data, each step."""
+    """One suite: the verdict, each objective and promise, each check of the data, each step."""
     suite = ElementTree.Element("testsuite")
     _verdict(suite, evidence)
     _objectives(suite, evidence)
+    for promise in promised.promised(evidence):
+        case = _case(suite, evidence, f"promise: {promise.words}", None)
+        if promise.kept is not True:
+            detail = promise.detail or "it is not known whether it was kept"
+            _problem(case, "error" if promise.kept is None else "failure", detail)
     for check in evidence.verification.checks:
         case = _case(suite, evidence, f"check {check.stage}: {check.name}", check.duration_s)
         if check.passed is not True:

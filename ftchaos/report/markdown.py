@@ -9,24 +9,24 @@ import re
 from collections.abc import Iterable, Sequence
 
 from ftchaos.evidence import Evidence
-from ftchaos.report import wording
+from ftchaos.report import lanes, losses, promised, wording
 from ftchaos.units import human_size
 
 _ROWS = 40
 _CHARACTERS = 400
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|~&])")
-_LEADING = re.compile(r"^(#|[-+=]|\d+[.)])")
+_LEADING = re.compile(r"^(\d*)([#+=.)-])(?=\s|$|[#+=-])")
 _MARK = {True: "✅", False: "❌", None: "❔"}
 
 
 def render(evidence: Evidence) -> str:
     """The run as GitHub-flavoured Markdown, of bounded length."""
     parts = [
-        f"# {wording.VERDICTS[evidence.verdict]}: {_safe(evidence.kind)} {_safe(evidence.name)}"
-        f" in {_safe(evidence.environment)}",
-        f"**{_safe(wording.lead(evidence))}**",
+        f"# {wording.VERDICTS[evidence.verdict]}: {safe(evidence.kind)} {safe(evidence.name)}"
+        f" in {safe(evidence.environment)}",
+        f"**{safe(wording.lead(evidence))}**",
         *_further_reasons(evidence),
-        _safe(evidence.summary),
+        safe(evidence.summary),
         f"Run `{evidence.run_id}`, {evidence.began_at} to {evidence.ended_at}, exit code {evidence.exit_code}"
         f" ({wording.CODES.get(evidence.exit_code, 'unknown')}).",
         *_harmed(evidence),
@@ -37,8 +37,11 @@ def render(evidence: Evidence) -> str:
                 for row in wording.actuals(evidence)
             ],
         ),
+        *_promises(evidence),
+        *_components(evidence),
         *_phases(evidence),
         *_data(evidence),
+        *_afterwards(evidence),
         *_steps(evidence),
         *_checks(evidence),
         f"The whole report is `report.html`; `ftchaos report verify {evidence.run_id}` checks the evidence.",
@@ -48,7 +51,7 @@ def render(evidence: Evidence) -> str:
 
 def _further_reasons(evidence: Evidence) -> Iterable[str]:
     if len(evidence.reasons) > 1:
-        yield "\n".join(f"- {_safe(reason)}" for reason in evidence.reasons[1:_ROWS])
+        yield "\n".join(f"- {safe(reason)}" for reason in evidence.reasons[1:_ROWS])
 
 
 def _harmed(evidence: Evidence) -> Iterable[str]:
@@ -56,7 +59,45 @@ def _harmed(evidence: Evidence) -> Iterable[str]:
         yield "> **The system is left harmed.** Heal it with `ftchaos recover`."
         for harm in evidence.undo.harms[:_ROWS]:
             if not harm.healed:
-                yield f"> Not healed: {_safe(harm.why)} {_safe(harm.repair)}"
+                yield f"> Not healed: {safe(harm.why)} {safe(harm.repair)}"
+
+
+def _promises(evidence: Evidence) -> Iterable[str]:
+    rows = promised.promised(evidence)
+    if rows:
+        yield f"## Promises: {promised.kept_words(rows)}"
+        yield _table(
+            ("Promise", "", "Detail"), [(row.words, f"{_MARK[row.kept]} {row.judged}", row.detail) for row in rows]
+        )
+    if evidence.plan.targets:
+        named = ", ".join(safe(one.name) for one in evidence.plan.targets[:_ROWS])
+        yield f"What the fault hit: {named}."
+
+
+def _components(evidence: Evidence) -> Iterable[str]:
+    if not evidence.components:
+        return
+    yield "## Each component from the fault on"
+    tables = [(one, lanes.outcome(one, evidence)[0], lanes.table_words(one, evidence)) for one in evidence.components]
+    yield _table(
+        ("Component", "", "Outcome", *tables[0][2], "It said"),
+        [
+            (one.name, "hit" if one.hit else "control", outcome, *words.values(), lanes.said_words(one, evidence))
+            for one, outcome, words in tables
+        ],
+    )
+
+
+def _afterwards(evidence: Evidence) -> Iterable[str]:
+    if evidence.jobs is not None:
+        yield "## The work of acknowledged uploads"
+        yield safe(f"{wording.job_words(evidence)}.")
+    if wording.is_drill(evidence) or evidence.exit_code == 5:
+        return
+    yield "## After the heal"
+    yield safe(wording.as_before(evidence))
+    if evidence.undo.differences:
+        yield "\n".join(f"- {safe(one)}" for one in evidence.undo.differences[:_ROWS])
 
 
 def _phases(evidence: Evidence) -> Iterable[str]:
@@ -86,6 +127,17 @@ def _data(evidence: Evidence) -> Iterable[str]:
         yield _table(
             ("Class", "Writes", "Meaning"), [(row.name, wording.count(row.count), row.meaning) for row in rows]
         )
+    stores = losses.stores(evidence)
+    if stores:
+        yield _table(
+            ("Store", "Way", *losses.CLASSES),
+            [
+                (row.store, row.way or "all", *(wording.count(number) for number in row.classes.values()))
+                for row in stores
+            ],
+        )
+    if stores and not wording.is_drill(evidence):
+        yield safe(losses.worst_words(evidence))
     if evidence.exit_code != 5:
         yield _table(
             ("Figure", "Length", "Meaning"),
@@ -123,7 +175,7 @@ def _steps(evidence: Evidence) -> Iterable[str]:
 def _checks(evidence: Evidence) -> Iterable[str]:
     words = {True: "passed", False: "failed", None: "not done"}
     if evidence.verification.checks:
-        yield "## Checks of the restored data"
+        yield f"## Checks of the {'restored data' if wording.is_drill(evidence) else 'data after the heal'}"
         yield _table(
             ("Check", "Result", "Expected", "Actual"),
             [
@@ -135,15 +187,15 @@ def _checks(evidence: Evidence) -> Iterable[str]:
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *[[_safe(cell) for cell in row] for row in rows[:_ROWS]]]
+    lines = [head, ["---"] * len(head), *[[safe(cell) for cell in row] for row in rows[:_ROWS]]]
     text = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     left = len(rows) - _ROWS
     return f"{text}\n\nand {left} more in `evidence.json`" if left > 0 else text
 
 
-def _safe(text: str) -> str:
+def safe(text: str) -> str:
     """The text as Markdown that renders to itself, on one line."""
     short = text if len(text) <= _CHARACTERS else text[: _CHARACTERS - 1] + "…"
     plain = _SPECIAL.sub(r"\\\1", " ".join(short.split()))
     # A bare address turns into a link by itself, and some characters only mean something at the begin of a line.
-    return _LEADING.sub(r"\\\1", plain.replace("://", ":\\//").replace("www.", "www\\."))
+    return _LEADING.sub(r"\1\\\2", plain.replace("://", ":\\//").replace("www.", "www\\."))

@@ -20,6 +20,7 @@ _LANE_PX = 19
 _RATES_PX = 130
 _LATENCY_PX = 96
 _GAP_PX = 30
+_ROOM = 60.0  # percent; right of it a label of a hundred pixels does not fit on a phone
 
 
 @dataclass(frozen=True)
@@ -119,17 +120,25 @@ def _outage(series: Series, evidence: Evidence) -> Outage:
         buckets=len(series.succeeded),
         rates=_rates(series),
         latency=_latency(series, evidence.objectives.p95_s * 1000),
-        markers=[_marker(mark, position(mark.offset_s), lane) for lane, mark in enumerate(reversed(marks))],
+        markers=_markers([(mark, position(mark.offset_s)) for mark in marks]),
         ticks=time_ticks(begin_s, end_s),
         harmed=span(0.0, end_s if restored_s is None else restored_s) if marks else None,
         sustained=sustained,
     )
 
 
-def _marker(mark: Milestone, x: float, lane: int) -> Marker:
-    label = mark.name if not mark.offset_s else f"{mark.name} {offset(mark.offset_s)}"
-    # The latest instant has the highest lane and labels stand left of their lines, so no line crosses a label.
-    return Marker(mark.name, label, x, _LANE_PX * lane + 14, "start" if x < 32 else "end")
+def _markers(marks: Sequence[tuple[Milestone, float]]) -> list[Marker]:
+    """A lane for each label, such that no line crosses one.
+
+    Labels stand right of their lines where there is room, and then the earliest has the highest lane; else left of
+    them, and then the latest has it.
+    """
+    right = bool(marks) and marks[-1][1] <= _ROOM
+    found = []
+    for lane, (mark, x) in enumerate(marks if right else reversed(marks)):
+        label = mark.name if not mark.offset_s else f"{mark.name} {offset(mark.offset_s)}"
+        found.append(Marker(mark.name, label, x, _LANE_PX * lane + 14, "start" if right or x < 32 else "end"))
+    return found
 
 
 def _rates(series: Series) -> Rates:
@@ -137,15 +146,15 @@ def _rates(series: Series) -> Rates:
     pixels = _RATES_PX / max(1, most + worst)
     baseline = most * pixels
     return Rates(
-        succeeded=_area(series.succeeded, baseline, -pixels),
-        failed=_area(series.failed, baseline, pixels),
+        succeeded=area(series.succeeded, baseline, -pixels),
+        failed=area(series.failed, baseline, pixels),
         baseline_px=round(baseline, 1),
         highest=f"{most / series.step_s:,.0f}/s succeed",
         deepest=f"{worst / series.step_s:,.0f}/s fail" if worst else "",
     )
 
 
-def _area(counts: Sequence[int], baseline: float, pixels: float) -> str:
+def area(counts: Sequence[int], baseline: float, pixels: float) -> str:
     """A stepped area between the baseline and the counts; equal neighbours share a step."""
     parts, height = [f"M0 {baseline:.1f}"], 0
     for index, number in enumerate(counts):

@@ -15,11 +15,12 @@ from rich.console import Console
 from rich.text import Text
 
 from ftchaos.evidence import Evidence, Phase
-from ftchaos.report import wording
+from ftchaos.report import screen, wording
 from ftchaos.units import human_duration
 
 WIDTH = 80
 LINES = 22
+_PREVIEW_LINES = 50
 _COLOURS = {"passed": "bold green", "failed": "bold red", "inconclusive": "bold yellow"}
 _MET_COLOURS = {True: "green", False: "bold red", None: "yellow"}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
@@ -59,6 +60,10 @@ def summary(evidence: Evidence, folder: Path, *, fancy: bool = True) -> list[Tex
         Text(),
         *_wrapped(evidence.summary, 4),
     ]
+    if evidence.components:
+        room = LINES - len(lines) - len(foot) - len(harmed) - 2
+        body = [_short(line, WIDTH) for line in screen.body(evidence, room, fancy)]
+        return [*lines, Text(), *body, Text(), *foot, *harmed]
     if evidence.exit_code != 5:
         lines += [Text(), *_actuals(evidence)]
     room = LINES - len(lines) - len(foot) - len(harmed) - 2
@@ -72,17 +77,26 @@ def preview(plan: Mapping[str, Any]) -> str:
     """What a run would hit and do, for people."""
     objectives = plan["objectives"]
     targets = [_line(str(target)) for target in plan["targets"]]
+    faults, promises = plan.get("faults", ()), plan.get("promises", ())
+    harmed = _wrapped(f"would be harmed: {', '.join(targets) if targets else 'nothing'}", _PREVIEW_LINES)
     lines = [
         f"{plan['kind']} {plan['name']} in {plan['environment']} (platform {plan['platform']}): nothing is touched now",
         _line(str(plan["title"])),
         "",
-        f"would be harmed: {', '.join(targets) if targets else 'nothing'}",
+        *(["faults, as they would be reported:", *_numbered(faults), ""] if faults else []),
+        *(line.plain for line in harmed),
         f"held against:    RTO {human_duration(objectives['rto_s'])}, RPO {human_duration(objectives['rpo_s'])}",
+        *([f"promises:        {_line(str(promises[0]))}"] if promises else []),
+        *(f"                 {_line(str(promise))}" for promise in promises[1:]),
         "",
         "steps:",
-        *(f"{number:3}. {_line(str(step))}" for number, step in enumerate(plan["steps"], 1)),
+        *_numbered(plan["steps"]),
     ]
     return "\n".join(lines)
+
+
+def _numbered(items: Sequence[Any]) -> list[str]:
+    return [f"{number:3}. {_line(str(item))}" for number, item in enumerate(items, 1)]
 
 
 def lab_status(lab: Mapping[str, Any]) -> str:

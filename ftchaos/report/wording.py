@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from ftchaos import objectives
 from ftchaos.evidence import Evidence
-from ftchaos.evidence.sentence import moment
+from ftchaos.evidence.sentence import moment, unnoticed
 from ftchaos.units import human_duration
 
 UNKNOWN = "unknown"
@@ -86,8 +86,11 @@ def lead(evidence: Evidence) -> str:
     """The first reason in words; for a run that passed, what that means."""
     if evidence.reasons:
         return evidence.reasons[0]
+    kept = "every objective was met" if not evidence.plan.promises else "every promise was kept"
+    if evidence.injects_fault and unnoticed(evidence):
+        return f"The fault bit, no request failed, and {kept}."
     if evidence.injects_fault:
-        return "The fault bit, the service recovered, and every objective was met."
+        return f"The fault bit, the service recovered, and {kept}."
     return "The backup was restored and verified, and every objective was met."
 
 
@@ -111,7 +114,7 @@ def ledger_classes(evidence: Evidence) -> list[LedgerClass]:
 
 
 def recovery_points(evidence: Evidence) -> list[RecoveryPoint]:
-    """Data loss as measured, and two cross-checks that never take its place."""
+    """Data loss as measured, and two cross-checks that never take its place; an experiment has no backup for them."""
     data, end = evidence.data, "the fault" if evidence.injects_fault else "the begin of the rehearsal"
     source = {
         "ledger": f"from the oldest lost acknowledged write to {end}",
@@ -119,11 +122,12 @@ def recovery_points(evidence: Evidence) -> list[RecoveryPoint]:
         "newest row": f"from the newest row that survived to {end}",
         "backup age": "the age of the backup, which the policy accepts in its place",
     }
-    return [
+    found = [
         RecoveryPoint("data loss", data.data_loss_s, source.get(data.source, "not measured"), judged=True),
         RecoveryPoint("log gap", data.log_gap_s, f"from the newest archived event to {end}", judged=False),
         RecoveryPoint("backup age", data.backup_age_s, f"from the restored backup to {end}", judged=False),
     ]
+    return [one for one in found if one.judged or is_drill(evidence) or one.seconds is not None]
 
 
 def milestones(evidence: Evidence) -> list[Milestone]:
@@ -139,6 +143,54 @@ def milestones(evidence: Evidence) -> list[Milestone]:
         ("restored", recovery.restored_at),
     ]
     return [Milestone(name, at, (moment(at) - origin).total_seconds()) for name, at in named if at is not None]
+
+
+def is_drill(evidence: Evidence) -> bool:
+    """Whether the run is about a backup and its restore."""
+    return evidence.kind == "drill"
+
+
+def job_rows(evidence: Evidence) -> list[LedgerClass]:
+    """What became of the work of acknowledged uploads, in the order in which it matters; empty when nobody asked."""
+    jobs = evidence.jobs
+    if jobs is None:
+        return []
+    return [
+        LedgerClass("acknowledged", jobs.acknowledged, "uploads whose work had to be done", False),
+        LedgerClass("completed", jobs.completed, "work that was done", False),
+        LedgerClass("pending", jobs.pending, "the upload is there, its work was not done", bool(jobs.pending)),
+        LedgerClass("orphaned", jobs.orphaned, "work without its upload", bool(jobs.orphaned)),
+        LedgerClass("repeated", jobs.repeated, "work of which clients were told more than once", False),
+        LedgerClass("untold", jobs.untold, "completed work of which no client was told", False),
+    ]
+
+
+def job_words(evidence: Evidence) -> str:
+    """The work in one line; empty when nobody asked."""
+    jobs = evidence.jobs
+    if jobs is None:
+        return ""
+    parts = [f"{jobs.completed:,} of {jobs.acknowledged:,} done"]
+    parts += [f"{row.count:,} {row.name}" for row in job_rows(evidence)[2:] if row.count]
+    if jobs.drained_at is not None and evidence.recovery.fault_at is not None:
+        drained_s = (moment(jobs.drained_at) - moment(evidence.recovery.fault_at)).total_seconds()
+        parts.append(f"backlog drained {offset(drained_s)}")
+    return ", ".join(parts)
+
+
+def compared(evidence: Evidence) -> bool:
+    """Whether everything was held against how it stood before, after all was healed."""
+    return any(check.stage == "after the heal" for check in evidence.verification.checks)
+
+
+def as_before(evidence: Evidence) -> str:
+    """What was not as before after the heal, in one sentence."""
+    differences = evidence.undo.differences
+    if differences:
+        return f"{len(differences)} thing{'s' if len(differences) > 1 else ''} did not stand as before after the heal."
+    if not compared(evidence):
+        return "It was not compared with how it stood before."
+    return "After the heal everything stood as it had stood before."
 
 
 def duration(seconds: float | None) -> str:
@@ -180,7 +232,7 @@ def percent(share: float) -> str:
 
 
 def checks_passed(evidence: Evidence) -> tuple[int, int]:
-    """How many checks of the restored data passed, and how many there were."""
+    """How many checks of the data passed, and how many there were."""
     checks = evidence.verification.checks
     return sum(check.passed is True for check in checks), len(checks)
 
@@ -195,6 +247,8 @@ def _recovery_time(evidence: Evidence) -> Actual:
     detail = f"measured to within {human_duration(resolution)}" if resolution else ""
     if actual_s is None and evidence.recovery.watched_s is not None:
         detail = f"not restored in the {human_duration(evidence.recovery.watched_s)} watched"
+    elif unnoticed(evidence):
+        detail = "no request failed"
     return Actual(
         "Recovery time",
         duration(actual_s),
@@ -236,7 +290,8 @@ def _restored_data(evidence: Evidence) -> Actual:
     parts = [*bad, *(["checks passed"] if total else [])]
     if evidence.data.acknowledged is not None:
         parts.append(f"the audit's self-test: {evidence.data.self_test}")
-    return Actual("Restored data", f"{passed} of {total}" if total else UNKNOWN, "", met, None, ", ".join(parts))
+    name = "Restored data" if is_drill(evidence) else "Data after the heal"
+    return Actual(name, f"{passed} of {total}" if total else UNKNOWN, "", met, None, ", ".join(parts))
 
 
 def _share(actual_s: float | None, promised_s: float) -> float | None:

@@ -43,7 +43,7 @@ def test_markdown_says_the_verdict_and_its_reason_first(sample: Callable[[], Evi
     evidence = _whole(sample())
     lines = markdown.render(evidence).splitlines()
 
-    assert lines[0].startswith(f"# {evidence.verdict.capitalize()}: drill restore in ")
+    assert lines[0].startswith(f"# {evidence.verdict.capitalize()}: {evidence.kind} {evidence.name} in ")
     assert lines[2].startswith("**")
     assert all(line.count(" | ") == lines[3].count(" | ") or not line.startswith("|") for line in lines[3:4])
 
@@ -69,7 +69,9 @@ def test_markdown_tables_keep_their_columns_and_no_value_becomes_markup() -> Non
     [
         ("see https://evil.example", "see https:\\//evil.example"),
         ("# no heading", "\\# no heading"),
-        ("1. no list", "\\1. no list"),
+        ("1. no list", "1\\. no list"),
+        ("- no list", "\\- no list"),
+        ("3.1 s is no list", "3.1 s is no list"),
         ("two\nlines", "two lines"),
         ("a plain, honest (text) of mysql-a: 10 %", "a plain, honest (text) of mysql-a: 10 %"),
     ],
