@@ -1,4 +1,4 @@
-"""The writers of a run and the ledger that they keep: a process of its own where clients are.
+"""The clients of a run: writers with the ledger that they keep, and who listens; processes where clients are.
 
 ``python -m ftchaos.workload CONFIG.json``; see :mod:`ftchaos.workload.config`.
 """

@@ -26,7 +26,7 @@ class Subscriber:
     def __init__(self, url: str, user: int, log: Log) -> None:
         self._url, self._user, self._log = url, user, log
         self._problem = ""
-        self._crash: OSError | None = None
+        self._full: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def run(self) -> None:
         """Listen for ever, through whatever outages there are.
@@ -39,9 +39,17 @@ class Subscriber:
             async with aiohttp.ClientSession() as session:
                 client = socketio.AsyncClient(reconnection=False, handle_sigint=False, http_session=session)
                 client.on("transfer", self._heard)
-                await self._listen(client)
-            if self._crash:
-                raise self._crash
+                listening = asyncio.create_task(self._listen(client))
+                try:
+                    await asyncio.wait([listening, self._full], return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    # Before its session is closed, which it would take for a loss of the connection.
+                    listening.cancel()
+                    await asyncio.wait([listening])
+            if self._full.done():
+                self._full.result()
+            if not listening.cancelled():
+                listening.result()
             await asyncio.sleep(RETRY_S)
 
     async def _listen(self, client: Any) -> None:
@@ -71,7 +79,8 @@ class Subscriber:
             self._log.add(at=time.monotonic(), user=self._user, **what)
         except OSError as error:
             # Raised here, it would only end one of the library's tasks.
-            self._crash = error
+            if not self._full.done():
+                self._full.set_exception(error)
 
     async def _end(self, client: Any) -> None:
         with suppress(Exception):  # what matters is that its session is closed, which follows

@@ -145,6 +145,19 @@ def test_subscribers_outlive_the_whole_service(stack: Stack, tmp_path: Path) -> 
     assert 2 * USERS == len(listening.connections(killed_at))
 
 
+def test_what_cannot_be_written_down_ends_the_workload_with_an_error(stack: Stack, tmp_path: Path) -> None:
+    workload = Workload(
+        tmp_path,
+        uploads={"url": "http://127.0.0.1:9"},
+        events={"url": stack.public, "users": USERS, "file": "/dev/full"},
+    )
+
+    _, errors = workload.process.communicate(timeout=20)
+
+    assert 1 == workload.process.returncode
+    assert b"No space left" in errors
+
+
 def after(instants: list[float], at: float) -> list[float]:
     return [one for one in instants if one > at]
 

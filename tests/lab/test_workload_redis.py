@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import statistics
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from itertools import pairwise
@@ -15,10 +13,10 @@ from typing import Any
 
 import pytest
 from app_stack import Stack
+from redis_clients import SHARDS, acknowledged, nodes_of, read, sent, served
 from trio import until
 from writers import Workload
 
-from ftchaos import survivors
 from ftchaos.audit import Audit, Surviving, classify, self_test
 from ftchaos.ledger import Ledger, Outcome, WriterLedger, content, write_id
 from ftchaos.platforms.lab import redis
@@ -27,7 +25,6 @@ from ftchaos.workload import book, cluster, fate
 from ftchaos.workload.link import Link, Lost, NotSent
 from ftchaos.workload.resp import command
 
-SHARDS = {letter: cluster.tag(*map(int, redis.slots(shard).split("-"))) for shard, letter in enumerate("abc")}
 A, F, I = Outcome.ACKNOWLEDGED, Outcome.FAILED, Outcome.INDETERMINATE  # noqa: E741
 
 
@@ -81,35 +78,12 @@ def ask(stack: Stack, name: str, words: str) -> str:
     return redis.ask(*address(stack, name), words)
 
 
-def nodes(stack: Stack) -> list[list[Any]]:
-    return [[node.address, node.port] for node in redis.cluster_nodes(stack.layout)]
-
-
 def redis_part(stack: Stack, **options: Any) -> dict[str, Any]:
-    return {"nodes": nodes(stack), "shards": SHARDS, **options}
-
-
-def read(stack: Stack, folder: Path, **options: Any) -> list[Any]:
-    """The survivors, read by the program that stands where clients are."""
-    (folder / "survivors-config.json").write_text(
-        json.dumps(
-            {
-                "ledgers": [str(folder / "ledger")],
-                "nodes": nodes(stack),
-                "shards": SHARDS,
-                "survivors": str(folder / "survivors.json"),
-                **options,
-            }
-        )
-    )
-    subprocess.run([sys.executable, "-m", "ftchaos.survivors", str(folder / "survivors-config.json")], check=True)
-    found = survivors.kept(folder / "survivors.json")
-    assert found is not None
-    return found
+    return {"nodes": nodes_of(stack.layout), "shards": SHARDS, **options}
 
 
 def audit_of(stack: Stack, folder: Path, ledger: Ledger, fault_at: float | None = None) -> Audit:
-    found = read(stack, folder)
+    found = read(stack.layout, folder)
     assert self_test(ledger, found) == ""
     return classify(ledger, found, fault_at)
 
@@ -126,10 +100,6 @@ def there(stack: Stack, folder: Path, writer: WriterLedger) -> set[int]:
     return {seq for seq, line in enumerate(said.stdout.split(), 1) if line == "1"}
 
 
-def acknowledged(writer: WriterLedger) -> set[int]:
-    return {seq for first, last in writer.acknowledged() for seq in range(first, last + 1)}
-
-
 # What is written is there -------------------------------------------------------------------------------------
 
 
@@ -143,8 +113,8 @@ def test_every_acknowledged_key_is_there_and_gone_when_forgotten(stack: Stack, t
     assert list(range(1, 7)) == [writer.writer for writer in ledger.writers]
     assert audit.total.attempted == audit.total.ok
     assert set(ledger.kinds()) == {line["kind"] for line in workload.progress() if line.get("ended")}
-    read(stack, tmp_path, forget=True)
-    assert 0 == classify(ledger, read(stack, tmp_path), None).total.ok
+    read(stack.layout, tmp_path, forget=True)
+    assert 0 == classify(ledger, read(stack.layout, tmp_path), None).total.ok
 
 
 def test_writers_keep_their_rate(stack: Stack, tmp_path: Path) -> None:
@@ -170,7 +140,7 @@ def test_key_that_was_changed_is_corrupt_and_one_more_is_a_stranger(stack: Stack
     ):
         assert ask(stack, master, words).startswith(("+OK", ":1"))
 
-    found = next(one for one in read(stack, tmp_path) if one.kind == "redis-a")
+    found = next(one for one in read(stack.layout, tmp_path) if one.kind == "redis-a")
 
     assert Surviving(((1, 4), (6, writer.attempted)), ((3, 3),)) == found.writers[writer.writer]
     assert 1 == found.strangers
@@ -209,17 +179,6 @@ def test_killed_master_is_an_outage_of_its_shard_alone_and_costs_nothing_that_wa
         assert not [one for one in outages(operations(ledger.of(kind))) if one.duration_s > 0.5], kind
     # With the promoted master alone no write can be confirmed: only the plain writer sees it serve.
     assert writer.count(I) > 1
-
-
-def sent(writer: WriterLedger) -> list[float]:
-    return [writer.sent_at(seq) for seq in range(1, writer.attempted + 1)]
-
-
-def served(folder: Path, kind: str) -> list[float]:
-    """When the newest writes of a kind were acknowledged."""
-    (writer,) = book.read(folder / "ledger", kinds=[kind], live=True).writers
-    return [writer.known_at(seq) for seq in range(max(1, writer.attempted - 5), writer.attempted + 1)
-            if writer.outcome(seq) is A]  # fmt: skip
 
 
 def test_stale_replica_that_takes_over_loses_what_nobody_waited_for_and_exactly_that_is_found(
@@ -405,7 +364,7 @@ def test_survivors_of_a_cluster_that_does_not_become_whole_are_none(stack: Stack
         stack.pause(name)
     try:
         with pytest.raises(subprocess.CalledProcessError) as caught:
-            read(stack, tmp_path, timeout_s=1)
+            read(stack.layout, tmp_path, timeout_s=1)
     finally:
         for name in names:
             stack.resume(name)

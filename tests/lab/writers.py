@@ -33,12 +33,12 @@ def mysql_part(servers: Trio, **options: Any) -> dict[str, Any]:
 class Workload:
     """A workload under way, writing to ``folder/ledger``."""
 
-    def __init__(self, folder: Path, **config: Any) -> None:
+    def __init__(self, folder: Path, *, argv: Callable[[list[str]], list[str]] = list, **config: Any) -> None:
         self.folder = folder / "ledger"
         path = folder / "workload.json"
         path.write_text(json.dumps({"folder": str(self.folder), **config}))
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "ftchaos.workload", str(path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            argv([sys.executable, "-m", "ftchaos.workload", str(path)]), stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
 
     def attempted(self) -> int:
