@@ -98,6 +98,8 @@ async def _databases(supervisor: Supervisor, settings: dict[str, Any], secret: P
         server = database.server(flavour, supervisor.layout, supervisor.folder, zone, server_id)
         await asyncio.to_thread(template.copy, Path(settings["template"]), server.datadir)
         await supervisor.begin_service(database.spec(server, zone))
+        # MySQL opens its port a moment before the socket that an administrator needs.
+        await asyncio.to_thread(server.wait_ready, timeout_s=database.READY_TIMEOUT_S)
         return server
 
     primary, *replicas = await asyncio.gather(*(begin(zone, n) for n, zone in enumerate(zones.values(), 1)))

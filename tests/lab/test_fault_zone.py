@@ -1,0 +1,76 @@
+"""A zone loses its power or is cut off, both ways or one: seen from outside, and healed whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fault_bench import (
+    bites_and_heals,
+    ensure_all_run,
+    heal,
+    heals_after_a_crash,
+    heals_what_was_never_done,
+    plan,
+    sees_nothing,
+)
+from small_labs import bring_up, wait_until
+
+from ftchaos.errors import Invalid
+from ftchaos.platforms.lab import faults
+from ftchaos.platforms.lab.lab import Lab
+from ftchaos.platforms.lab.tier import Tier
+
+FAULT = "fail_zone"
+
+
+@pytest.fixture(scope="module", params=["mariadb", "mysql"])
+def lab(request: pytest.FixtureRequest, state: Path) -> Iterator[Lab]:
+    made = bring_up(f"zones-{request.param}", request.param)
+    yield made
+    made.down()
+
+
+def test_without_injection_nothing_is_seen(lab: Lab, tmp_path: Path) -> None:
+    sees_nothing(lab, tmp_path, FAULT, zone="zone-b")
+
+
+def test_healing_what_was_never_done_is_harmless(lab: Lab) -> None:
+    heals_what_was_never_done(lab, FAULT, manner="partition-in")
+
+
+@pytest.mark.parametrize("manner", ["outage", "partition", "partition-in", "partition-out"])
+def test_the_primarys_zone_falls_and_is_healed(lab: Lab, tmp_path: Path, manner: str) -> None:
+    harm = bites_and_heals(lab, tmp_path, FAULT, manner=manner)
+
+    assert ("" != harm.inside) == (manner != "outage")
+    assert {"zone", "mysql", "redis-cluster", "redis-queue", "sentinel", "api", "worker"} == {
+        target.kind for target in harm.targets
+    }
+
+
+@pytest.mark.parametrize("manner", ["outage", "partition", "partition-out"])
+def test_a_zone_that_is_missed_for_long_comes_back(lab: Lab, manner: str) -> None:
+    tier = Tier(lab)
+    before = tier.primary.name
+    harm = plan(lab, FAULT, manner=manner)
+    faults.FAULTS[FAULT].inject(lab, harm)
+    assert wait_until(lambda: tier.primary.name != before, 20)
+
+    heal(lab, FAULT, harm)
+    ensure_all_run(lab)
+
+    assert tier.whole()
+
+
+@pytest.mark.parametrize("manner", ["outage", "partition-in"])
+def test_a_crash_half_way_is_healed(lab: Lab, manner: str) -> None:
+    heals_after_a_crash(lab, FAULT, 0, manner=manner)
+    heals_after_a_crash(lab, FAULT, 9, manner=manner)
+
+
+@pytest.mark.parametrize("arguments", [{"zone": "zone-x"}, {"manner": "gently"}])
+def test_arguments_that_name_nothing_are_refused(lab: Lab, arguments: dict[str, str]) -> None:
+    with pytest.raises(Invalid):
+        plan(lab, FAULT, **arguments)
