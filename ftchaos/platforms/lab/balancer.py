@@ -41,7 +41,7 @@ CONFIG = """global
   maxconn 4000
   stats socket unix@{socket} mode 600 level admin
   stats timeout 5s
-  log stdout format raw local0 notice
+  log stdout format iso local0 notice
 
 defaults
   log global
