@@ -167,6 +167,41 @@ def test_a_screen_reader_finds_landmarks_headings_tables_and_named_charts(
     assert all(names["table"])
 
 
+@pytest.mark.parametrize("width", [360, 1280])
+def test_the_lanes_of_an_experiment_are_really_drawn_on_one_axis(
+    browser: Chromium, pages: dict[str, Path], width: int
+) -> None:
+    browser.show(pages["zone outage"], width=width)
+
+    boxes = "(name => [...document.querySelectorAll(name)].map(e => e.getBoundingClientRect()))"
+    tracks = browser.evaluate(f"{boxes}('.lane:not(.axis) rect.track').map(b => [b.left, b.width])")
+    assert len(tracks) == 7
+    assert len({tuple(track) for track in tracks}) == 1
+    downs = browser.evaluate(f"{boxes}('.lane:not(.axis) .down').map(b => b.width)")
+    assert len(downs) == 6
+    assert all(down > 5 for down in downs)
+    fault = browser.evaluate(f"{boxes}('.over .zero').map(b => b.left)")[0]
+    failures = browser.evaluate(f"{boxes}('.lane .what > svg use.failed').map(b => (b.left + b.right) / 2)")
+    assert all(abs(failure - fault) < 2 for failure in failures)
+    groups = browser.evaluate(f"{boxes}('.lanes .group').map(b => b.top)")
+    control = browser.evaluate(f"{boxes}('.lanes .control .lane').map(b => b.top)")
+    assert groups[1] - groups[0] > 100
+    assert all(top > groups[1] for top in control)
+
+
+def test_a_screen_reader_has_the_numbers_of_the_lanes_in_a_table(browser: Chromium, pages: dict[str, Path]) -> None:
+    browser.show(pages["zone outage"], width=360)
+
+    names: dict[str, list[str]] = {}
+    for node in browser.call("Accessibility.getFullAXTree")["nodes"]:
+        if not node.get("ignored"):
+            names.setdefault(str(node["role"]["value"]), []).append(str(node.get("name", {}).get("value", "")))
+    assert "The same numbers: instants of each component from the fault on" in names["table"]
+    assert {"First failure", "Writable", "Durable", "SLO sustained"} <= set(names["columnheader"])
+    assert any(name.startswith("cache-c control, no operation failed") for name in names["rowheader"])
+    assert all(names["table"])
+
+
 def test_the_printed_page_is_light_short_and_whole(browser: Chromium, pages: dict[str, Path], tmp_path: Path) -> None:
     browser.show(pages["passed"], dark=True)
     browser.print(tmp_path / "report.pdf")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sample_experiments
 import samples
 
 from ftchaos.evidence import Data, sentence
@@ -51,3 +52,50 @@ def test_a_heartbeat_is_named_as_the_source() -> None:
 
 def test_a_refused_run_touched_nothing() -> None:
     assert sentence(samples.refused()) == "The run was refused before anything was touched."
+
+
+def test_an_experiment_is_held_against_what_it_promises_and_names_the_last_to_come_back() -> None:
+    assert sentence(sample_experiments.zone_outage()) == (
+        "Zone-a lost its power at 06:15:02Z, "
+        "the service met its SLO again 3.2 s later and the websocket as the last after 5.3 s (promised 60 s), "
+        "0 of 22,912 acknowledged writes were lost."
+    )
+
+
+def test_an_experiment_whose_service_was_the_last_to_come_back_names_no_other() -> None:
+    run = sample_experiments.zone_outage()
+    run.components = [one for one in run.components if one.name in ("database", "api", "cache-c")]
+
+    assert ", the service met its SLO again 3.2 s later (promised 60 s), 0 of" in sentence(run)
+
+
+def test_a_fault_that_nobody_noticed_failed_no_request() -> None:
+    assert sentence(sample_experiments.replica_loss()) == (
+        "The MySQL replica mysql-c was killed at 06:15:02Z, no request failed, "
+        "0 of 22,912 acknowledged writes were lost."
+    )
+
+
+def test_a_component_that_did_not_come_back_and_the_way_that_lost_most_are_named() -> None:
+    text = sentence(sample_experiments.zone_outage_failed())
+
+    assert "3.2 s later, but the queue did not within 60.4 s (promised 60 s)" in text
+    assert text.endswith(
+        "1,519 of 22,912 acknowledged writes were lost; 1,307 of them in redis, not waiting for a replica; "
+        "the oldest 0.9 s before the fault."
+    )
+
+
+def test_an_experiment_without_a_promise_of_its_own_is_held_against_the_rto() -> None:
+    run = sample_experiments.zone_outage()
+    run.plan.promises = []
+    run.recovery.recovery_time_s = None
+
+    assert "the service did not meet its SLO again within 13.4 s (RTO 4 h)" in sentence(run)
+
+
+def test_an_experiment_without_samplers_does_not_say_that_nobody_noticed() -> None:
+    run = sample_experiments.replica_loss()
+    run.components = []
+
+    assert "the service met its SLO again 18 ms later" in sentence(run)

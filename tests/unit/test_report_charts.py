@@ -6,6 +6,7 @@ import re
 from itertools import pairwise
 
 import pytest
+import sample_experiments
 import samples
 
 from ftchaos.evidence import Evidence, Phase, Recovery, Series
@@ -73,6 +74,15 @@ def test_the_labels_of_the_markers_have_a_lane_each_and_none_is_crossed_by_a_lin
     for higher, lower in pairwise(chart.markers):
         assert higher.x >= lower.x
         assert lower.anchor == "end"
+
+
+def test_labels_stand_right_of_their_lines_where_there_is_room_and_none_is_crossed() -> None:
+    chart = outage.outages(sample_experiments.zone_outage(), 1)[0]
+
+    assert [marker.name for marker in chart.markers] == ["fault", "proven", "detected", "restored"]
+    for higher, lower in pairwise(chart.markers):
+        assert higher.x <= lower.x
+        assert lower.anchor == "start"
 
 
 def test_the_areas_of_both_outcomes_share_one_scale() -> None:

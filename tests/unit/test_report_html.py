@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 from itertools import pairwise
 
 import pytest
+import sample_experiments
 import samples
 
 from ftchaos import evidence as evidences
@@ -168,3 +169,48 @@ def test_what_is_missing_is_called_unknown_and_never_zero() -> None:
 
 def test_a_run_that_declares_no_fault_shows_no_proof_of_one() -> None:
     assert "Proof of the fault" not in _page(samples.rehearsal())
+
+
+def _words(evidence: Evidence) -> str:
+    return " ".join("".join(Page(_page(evidence)).text).replace("\N{NO-BREAK SPACE}", " ").split())
+
+
+def test_an_experiment_shows_every_component_its_stores_its_work_and_its_promises() -> None:
+    text = _words(sample_experiments.zone_outage())
+
+    for expected in (
+        "Each component on one time axis", "Meant to be hit", "Control group, not to be disturbed",
+        "detected +0.6 s (mysql-a), promoted +1.0 s (mysql-b)", "durable again +4.9 s", "control, no operation failed",
+        "5 of 5 kept", "Whatever is hit meets its objectives again within 60 s.", "redis-cluster-b2",
+        "waiting for a replica", "mysql and redis agree", "backlog drained +5.4 s",
+        "role of mysql-b: replica before, primary after", "2 things did not stand as before", "Data after the heal",
+    ):  # fmt: skip
+        assert expected in text
+
+
+def test_an_experiment_that_failed_says_which_promise_was_broken_and_which_store_is_the_worst() -> None:
+    text = _words(sample_experiments.zone_outage_failed())
+
+    for expected in (
+        "2 of 5 kept, 3 broken", "where at most 0 are promised", "The worst store is redis", "not restored in 60.4 s",
+        "the upload is there, its work was not done",
+    ):  # fmt: skip
+        assert expected in text
+
+
+def test_an_experiment_has_none_of_the_sections_of_a_drill_and_a_drill_none_of_an_experiments() -> None:
+    experiment, drill = _words(sample_experiments.replica_loss()), _words(samples.passed())
+
+    for words in ("Backup, replay", "backup age", "log gap", "restored data", "Backups considered"):
+        assert words not in experiment
+        assert words.lower() in drill.lower()
+    for words in ("Each component on one time axis", "After the heal", "What was promised"):
+        assert words in experiment or words == "What was promised"
+        assert words not in drill
+
+
+def test_an_experiment_that_was_not_compared_with_the_state_before_says_so() -> None:
+    evidence = sample_experiments.replica_loss()
+    evidence.verification.checks = []
+
+    assert "It was not compared with how it stood before." in _words(evidence)

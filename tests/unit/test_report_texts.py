@@ -8,6 +8,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+import sample_experiments
 import samples
 from rich.cells import cell_len
 
@@ -198,3 +199,79 @@ def test_a_labs_status_names_dead_servers_and_faults_that_cannot_be_had() -> Non
     assert "mysql-a" in text
     assert "DEAD" in text
     assert "pid 77" in text
+
+
+def _screen(evidence: Evidence) -> list[str]:
+    return [line.plain for line in terminal.summary(_whole(evidence), Path("reports"))]
+
+
+def test_the_summary_of_an_experiment_has_a_line_for_each_component_that_failed_and_one_for_the_others() -> None:
+    lines = _screen(sample_experiments.zone_outage())
+
+    head = next(line for line in lines if "writable" in line)
+    row = next(line for line in lines if line.startswith("cache-a"))
+    assert head.split() == ["failed", "writable", "durable", "SLO", "again", "down"]
+    assert row.split() == ["cache-a", "+6", "ms", "+2.4", "s", "+4.9", "s", "+5.0", "s", "2.4", "s"]
+    assert len(head) == len(row)
+    assert "control group, no operation failed: cache-c" in lines
+    assert "lost      mysql: 0 of 11,912; redis: 0 of 11,000" in lines
+    assert "promises  5 of 5 kept" in lines
+
+
+def test_the_summary_of_a_fault_that_nobody_noticed_needs_no_table() -> None:
+    lines = _screen(sample_experiments.replica_loss())
+
+    assert "hit, no operation failed: database" in lines
+    assert not [line for line in lines if "writable" in line]
+
+
+def test_what_never_came_back_stays_on_a_crowded_screen() -> None:
+    evidence = sample_experiments.zone_outage_failed()
+    lines = _screen(evidence)
+
+    assert len(lines) <= 22
+    assert any(line.startswith("queue") and "never" in line for line in lines)
+    assert "and 5 more, which came back sooner" in lines
+    assert "promises  2 of 5 kept, 3 broken" in lines
+
+
+def test_a_component_of_the_control_group_that_failed_is_shown_as_such() -> None:
+    evidence = sample_experiments.zone_outage()
+    evidence.components[1].hit = False
+
+    assert any(line.startswith("cache-a (control)") for line in _screen(evidence))
+
+
+def test_markdown_of_an_experiment_has_its_components_stores_work_and_differences() -> None:
+    text = markdown.render(_whole(sample_experiments.zone_outage()))
+
+    assert "| cache-a | hit | restored after 5.0 s | +6 ms | +2.4 s | +4.9 s | +5.0 s | 2.4 s |" in text
+    assert "| redis | waiting for a replica | 3,800 | 3,800 | 0 |" in text
+    assert "1,512 of 1,512 done, 3 repeated, 11 untold, backlog drained +5.4 s." in text
+    assert "- role of mysql-a: primary before, replica after" in text
+    assert "Backups considered" not in text
+
+
+def test_junit_has_a_case_for_each_promise() -> None:
+    suite = ElementTree.fromstring(junit.render(_whole(sample_experiments.zone_outage_failed())))[0]
+    cases = [case for case in suite if case.attrib["name"].startswith("promise: ")]
+
+    assert [len(case.findall("failure")) for case in cases] == [1, 0, 0, 1, 1]
+    assert cases[0][0].attrib["message"] == "the queue was not restored within the 60 s promised"
+
+
+def test_a_preview_of_an_experiment_names_its_faults_its_exact_targets_and_its_promises() -> None:
+    promises = ["Whatever is hit meets its objectives again within 60 s.", "All work is done in the end."]
+    text = terminal.preview(
+        {
+            "kind": "experiment", "name": "zone-outage", "title": "A zone loses its power", "environment": "lab",
+            "platform": "lab", "faults": ["zone-a lost its power"], "promises": promises,
+            "targets": [f"redis-cluster-a{number} in zone-a" for number in range(9)], "steps": ["let it fail"],
+            "objectives": {"rto_s": 14400, "rpo_s": 900},
+        }
+    )  # fmt: skip
+
+    assert "faults, as they would be reported:\n  1. zone-a lost its power" in text
+    assert all(f"redis-cluster-a{number}" in text for number in range(9))
+    assert f"promises:        {promises[0]}\n                 {promises[1]}" in text
+    assert all(len(line) <= 80 for line in text.splitlines())
