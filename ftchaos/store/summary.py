@@ -1,0 +1,85 @@
+"""A run in short, and what every store of runs can do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What lists, trends and decisions need to know of one run, without reading its evidence again.
+
+    Attributes:
+        run_id: sorts by time.
+        kind: ``drill``, ``experiment`` or ``gameday``.
+        verdict: ``passed``, ``failed``, ``inconclusive``; ``unreadable`` where the evidence cannot be read, with
+            the reason in ``reason`` and nothing else known. An unreadable run is never a pass.
+        began_at: UTC, as evidence writes it.
+        summary: the sentence.
+        reason: the first reason, or empty.
+        recovery_time_s: None where it was not measured, as all figures here.
+        commit: of the system under test; empty where unknown, as ``image``.
+        undo_failed: harms that were not healed.
+        manifest_sha256: of this run's ``manifest.json``; empty where the run did not end in order.
+        previous_sha256: of the manifest of the run before it in the chain; empty for the first.
+        signed_by: the id of the key that its manifest names; empty for an unsigned run. :meth:`Store.verify` tells
+            whether the signature is right.
+    """
+
+    run_id: str
+    kind: str
+    name: str
+    environment: str
+    platform: str
+    verdict: str
+    exit_code: int
+    began_at: str
+    ended_at: str
+    summary: str
+    reason: str
+    recovery_time_s: float | None
+    data_loss_s: float | None
+    lost: int | None
+    rto_s: float
+    rpo_s: float
+    commit: str
+    image: str
+    definition_sha256: str
+    undo_failed: int
+    manifest_sha256: str
+    previous_sha256: str
+    signed_by: str
+
+
+class Store(Protocol):
+    """Where the evidence of runs is kept."""
+
+    @property
+    def location(self) -> str:
+        """The folder or the ``s3://`` address, as people write it."""
+
+    def summaries(self) -> list[Summary]:
+        """All runs that are complete or have evidence, newest first.
+
+        Raises:
+            Invalid: the location is not there or cannot be read.
+        """
+
+    def folder(self, run_id: str) -> Path:
+        """A local folder with all files of a run; fetched where the store is elsewhere.
+
+        Raises:
+            Invalid: there is no such run, or it cannot be fetched.
+        """
+
+    def verify(self, run_ids: Iterable[str]) -> dict[str, list[str]]:
+        """What is wrong with each of these runs: its files, its signature, its summary and its place in the chain.
+
+        The verdict is not recomputed; :func:`ftchaos.verification.verify` does that for one run.
+
+        Returns:
+            For each run asked for its problems, one line each; an empty list where nothing is wrong.
+        """
