@@ -147,9 +147,10 @@ def outcome(component: Component, evidence: Evidence) -> tuple[str, bool | None]
     if component.restored_at is None:
         watched = evidence.recovery.watched_s
         return f"not restored{'' if watched is None else f' in {human_duration(watched)}'}", False
-    if component.recovery_time_s is None:
-        return "restored", True
-    return f"restored after {human_duration(component.recovery_time_s)}", True
+    took = "" if component.recovery_time_s is None else f" after {human_duration(component.recovery_time_s)}"
+    if not component.hit:
+        return f"disturbed all the same, restored{took}", None
+    return f"restored{took}", True
 
 
 def _axis(evidence: Evidence) -> _Axis:

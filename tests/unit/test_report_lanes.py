@@ -84,6 +84,14 @@ def test_a_component_that_was_not_sampled_is_not_said_to_be_well() -> None:
     assert (lane.outcome, lane.met) == ("not sampled", None)
 
 
+def test_a_control_that_failed_is_neither_well_nor_a_fault_of_the_system() -> None:
+    evidence = sample_experiments.zone_outage()
+    evidence.components[0].hit = False
+    lane = next(one for one in _timeline(evidence).control if one.component.name == "database")
+
+    assert (lane.outcome, lane.met) == ("disturbed all the same, restored after 1.4 s", None)
+
+
 def test_an_axis_of_no_length_is_drawn_without_a_division_by_zero() -> None:
     found = _timeline(_only(Component(name="api", hit=True, failed_at=samples.at(0), success_ratio=0.0)))
 
