@@ -24,7 +24,7 @@ from ftchaos import activities, conclusion, definitions, guard, logfile, platfor
 from ftchaos import run as runs
 from ftchaos.atomic import write
 from ftchaos.clock import Clock, now
-from ftchaos.config import Environment, load
+from ftchaos.config import Environment, Stop, load
 from ftchaos.errors import FtchaosError, HealFailed, Inconclusive, Interrupted, Invalid, Refused, StepFailed
 from ftchaos.evidence import Evidence
 from ftchaos.objectives import Objectives
@@ -35,6 +35,7 @@ from ftchaos.run import Progress, Run
 from ftchaos.traffic import TrafficProcesses
 from ftchaos.undo import Healing, UndoLog
 from ftchaos.units import duration_s
+from ftchaos.watchers import Watchers
 
 JOURNAL_FILE = "journal.json"
 FAULTS = "ftchaos.actions.faults"
@@ -105,6 +106,7 @@ class _Session:
     plan: Plan | None = None
     progress: Progress | None = None
     lock: guard.EnvironmentLock | None = None
+    watchers: Watchers | None = None
     problem: Exception | None = None
     result: Result | None = None
 
@@ -245,7 +247,7 @@ def begin(experiment: Mapping[str, Any], configuration: Mapping[str, Any]) -> No
             progress,
             UndoLog(recover.undo_log(run_id)),
             TrafficProcesses(folder),
-            lambda harm: _ensure_within(plan, harm),
+            functools.partial(_ensure_may_hit, plan),
         )
         run.save()
         recover.announce(run)
@@ -254,19 +256,28 @@ def begin(experiment: Mapping[str, Any], configuration: Mapping[str, Any]) -> No
         raise
     _session.lock = lock
     runs.activate(run)
+    drill = plan.extension.kind == "drill"
+    if not drill:
+        _session.watchers = Watchers(run, plan.settings.stop or Stop())
     logfile.into(folder)
     progress.note(f"run {run_id}: {plan.loaded.definition.title}")
     plan.platform.begin(run_id, run.undo, progress.note)
-    drill = plan.extension.kind == "drill"
     if not drill:
         plan.platform.prepare(progress.note, backups=False)
     if plan.extension.workload:
-        _begin_traffic(run, plan, harms)
+        _begin_traffic(run, plan, plan.harms())  # resolved anew: the environment may have been begun just now
     if drill:
         plan.platform.prepare(progress.note, backups=True)
     record.system = plan.platform.describe()
     record.state_before = plan.platform.state()
     run.save()
+
+
+def _ensure_may_hit(plan: Plan, harm: Harm) -> None:
+    """Refuse a fault at the last moment: the reaper is gone, or roles have moved and it would hit too much."""
+    if _session.watchers is not None:
+        _session.watchers.ensure_alive()
+    _ensure_within(plan, harm)
 
 
 def _ensure_within(plan: Plan, harm: Harm) -> None:
@@ -291,6 +302,8 @@ def _begin_traffic(run: Run, plan: Plan, harms: Sequence[Harm]) -> None:
         if harm.inside:
             argv = functools.partial(platform.client_argv, zone=harm.inside)
             run.traffic.begin_inside(platform.traffic(harm.inside), argv, first + INSIDE_WRITERS_AFTER)
+    if _session.watchers is not None:
+        _session.watchers.watch(harms, traffic.zones)
 
 
 def _first_writer(platform: Platform) -> int:
@@ -357,9 +370,11 @@ def end(journal: dict[str, Any] | None) -> None:
     try:
         if journal is None:
             run.record.problem = run.record.problem or "Chaos Toolkit ended before it had a journal"
-        elif journal.get("status") in ("interrupted", "aborted") and not run.record.problem:
+        elif journal.get("status") in ("interrupted", "aborted") and not (run.record.problem or run.record.stopped):
             run.record.interrupted = run.record.interrupted or f"Chaos Toolkit says {journal['status']}"
         try:
+            if _session.watchers is not None:
+                _session.watchers.stop_watching()
             run.traffic.end()
         finally:
             run.record.ended_at = now()
@@ -376,6 +391,8 @@ def end(journal: dict[str, Any] | None) -> None:
     finally:
         runs.activate(None)
         logfile.into(None)
+        if _session.watchers is not None:
+            _session.watchers.end()
         if _session.lock is not None:
             _session.lock.release()
 

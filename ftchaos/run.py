@@ -133,6 +133,9 @@ class Run:
         Raises:
             StepFailed: one of the steps has not succeeded in this run.
         """
+        ended = self.record.interrupted or self.record.stopped
+        if ended and self.record.kind == "experiment":
+            raise StepFailed(f"{NOT_DONE}the run was ended early: {ended}", "run it again")
         for step in steps:
             if step not in self.record.facts:
                 raise StepFailed(f"{NOT_DONE}'{step}' did not succeed", "see that step")

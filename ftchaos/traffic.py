@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import ftchaos
-from ftchaos import audit, components, recovery, survivors, witness
+from ftchaos import audit, components, recovery, stop, survivors, witness
 from ftchaos.atomic import write
 from ftchaos.audit import Survivors
 from ftchaos.clock import Clock, now
@@ -231,6 +231,10 @@ class TrafficProcesses:
         if done.returncode:
             raise Inconclusive(f"the cache could not be read: {done.stderr.strip()}", "see the state of its nodes")
         return survivors.kept(file) or []
+
+    def lately(self, since_at: float) -> recovery.Operations:
+        """What clients did through the public path since an instant."""
+        return stop.lately(self._live(PUBLIC).writers, since_at)
 
     def read_work(self, connect: survivors.Connect) -> None:
         """Keep what the database says of the work of every upload.

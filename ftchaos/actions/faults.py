@@ -102,7 +102,8 @@ def _inject(fault: str, **arguments: str) -> str:
     run.record.hits = list(harm.hits)
     run.record.targets = [{"name": one.name, "kind": one.kind, "zone": one.zone} for one in harm.targets]
     signs = list(harm.signs)
-    said = run.platform.inject(fault, harm, run.undo, lambda: run.begin_fault(harm.clause, signs))
+    with run.undo.injecting():
+        said = run.platform.inject(fault, harm, run.undo, lambda: run.begin_fault(harm.clause, signs))
     run.progress.note(said)
     proven_at = _prove(run, signs)
     run.keep("inject", Step(said, facts={"proven_at": proven_at}))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ftchaos import platforms
 from ftchaos.errors import HealFailed
 from ftchaos.run import current
-from ftchaos.undo import Record
+from ftchaos.undo import is_fault
 
 __all__ = ["heal"]
 
@@ -19,12 +19,8 @@ def heal() -> str:
         HealFailed: something is still harmed.
     """
     run = current()
-    healing = run.undo.heal(platforms.heal, run.progress.note, only=_is_harm)
+    healing = run.undo.heal(platforms.heal, run.progress.note, only=is_fault)
     if healing.failed:
         record, error = healing.failed[0]
         raise HealFailed(f"not healed: {record.why}: {error}", "run `ftchaos recover`")
     return f"healed: {len(healing.healed)}"
-
-
-def _is_harm(record: Record) -> bool:
-    return not record.heal.endswith(".begin")

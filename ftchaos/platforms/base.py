@@ -42,6 +42,7 @@ class Traffic:
         secret: file with the password of the account ``ftchaos``.
         cache_nodes: addresses of the cache's nodes.
         shards: for each shard of the cache a hash tag that leads there.
+        zones: the zone of every server.
     """
 
     public_url: str
@@ -50,6 +51,7 @@ class Traffic:
     secret: Path
     cache_nodes: Sequence[Address] = ()
     shards: Mapping[str, str] = field(default_factory=dict)
+    zones: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

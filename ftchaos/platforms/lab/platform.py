@@ -104,6 +104,7 @@ class LabPlatform:
             witnessed={member.name: member.watched for member in members if member.watched},
             secret=self.lab.folder / "secret",
             cache_nodes=[Address(node.address, node.port) for node in nodes if not zone or node.place == zone],
+            zones={member.name: member.zone for member in members},
             shards={letter: cluster.tag(*redis.slot_range(shard)) for shard, letter in enumerate(standing.SHARDS)},
         )
 
