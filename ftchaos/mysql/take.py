@@ -30,7 +30,7 @@ from ftchaos.mysql.verify import SYSTEM_SCHEMAS, Record, record
 
 LEASH = ("setpriv", "--pdeathsig", "KILL")  # a copy that nobody waits for any more must not go on
 Progress = Callable[[str], None]
-_LOGS = ("binlog.", "relay", "ib_logfile", "#innodb_redo", "#innodb_temp", "ibtmp", "mysql.sock", "undo")
+_LOGS = ("binlog.", "log/", "relay", "ib_logfile", "#innodb_redo", "#innodb_temp", "ibtmp", "mysql.sock", "undo")
 _OWN_TO_A_SERVER = ("auto.cnf", "mysql.pid", "mysql.sock", "mysql.sock.lock", "#innodb_temp", "ibtmp1")
 _SPARE_BYTES = 64 << 20
 _SYSTEM_ACCOUNTS = ("root", "mariadb.sys", "mysql.sys", "mysql.session", "mysql.infoschema", "PUBLIC", "")

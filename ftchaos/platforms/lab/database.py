@@ -14,7 +14,13 @@ from ftchaos.platforms.lab.service import ServiceSpec
 READY_TIMEOUT_S = 120.0
 # MySQL leaves its pid in a lock file, and in a zone that was begun anew somebody else has that pid. And temporary files
 # are named by pid as well: servers of two labs have equal ones, so that each needs a folder for itself.
-_ALONE = ("sh", "-c", 'rm -rf mysql.sock.lock ../tmp && mkdir ../tmp && exec "$@"', "sh")
+_ALONE = ("sh", "-c", 'rm -rf mysql.sock.lock ../tmp && mkdir ../tmp && mkdir -p log && exec "$@"', "sh")
+# The binary log has a folder of its own, as it often has a volume of its own: one that can be full.
+LOGS = "log"
+_LOG_OPTIONS: Mapping[str, Options] = {
+    "mariadb": {"log-bin": f"{LOGS}/binlog", "ignore-db-dirs": LOGS},
+    "mysql": {"log-bin": f"{LOGS}/binlog"},
+}
 
 
 def server(flavour: Flavour, layout: Layout, folder: Path, zone: str, server_id: int, name: str = "") -> Server:
@@ -37,7 +43,11 @@ def spec(server: Server, zone: str, options: Options | None = None) -> ServiceSp
         server_id=server.server_id,
         bind=server.address,
         port=server.port,
-        options={"tmpdir": str(server.datadir.with_name("tmp")), **(options or {})},
+        options={
+            "tmpdir": str(server.datadir.with_name("tmp")),
+            **_LOG_OPTIONS[server.flavour.name],
+            **(options or {}),
+        },
     )
     return ServiceSpec(
         server.name,

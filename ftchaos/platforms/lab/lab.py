@@ -182,14 +182,22 @@ class Lab:
         """
         return [*self._enter(place, "-n"), *argv]
 
+    def place_argv(self, argv: Sequence[str], place: str) -> list[str]:
+        """Arguments that run a program in a place, with its network, its processes and its mounts.
+
+        Raises:
+            Invalid: there is no such place, or it is dead.
+        """
+        self.layout.address(place)
+        return [*self._enter(place, "-n", "-p", "-m"), *argv]
+
     def shell_argv(self, place: str) -> list[str]:
         """Arguments that open a shell in a place, with its network and its processes.
 
         Raises:
             Invalid: there is no such place, or it is dead.
         """
-        self.layout.address(place)
-        return [*self._enter(place, "-n", "-p", "-m"), os.environ.get("SHELL") or "/bin/sh"]
+        return self.place_argv([os.environ.get("SHELL") or "/bin/sh"], place)
 
     def down(self) -> None:
         """End this lab and remove its folder; idempotent."""

@@ -19,7 +19,7 @@ from ftchaos.errors import Inconclusive
 from ftchaos.mysql import session as sessions
 from ftchaos.mysql.flavour import ReplicaStatus
 from ftchaos.mysql.server import Server
-from ftchaos.platforms.lab import balancer, database, redis, serving, settling
+from ftchaos.platforms.lab import balancer, database, redis, serving, settling, volume
 from ftchaos.platforms.lab.decisions import Folder
 from ftchaos.platforms.lab.lab import Lab
 from ftchaos.platforms.lab.layout import QUEUE_REDIS_PORT, SENTINEL_PORT, ZONES, Layout
@@ -46,6 +46,7 @@ def state(lab: Lab) -> dict[str, str]:
     with ThreadPoolExecutor(3 + len(servers)) as pool:
         parts = [pool.submit(_redis, lab), pool.submit(_balancer, lab), pool.submit(_manager, lab)]
         parts += [pool.submit(_mysql, server, names) for server in servers.values()]
+        parts += [pool.submit(_volume, server, services[name]) for name, server in servers.items()]
         for part in parts:
             # Only of what runs: that a server is dead is said already.
             found |= {name: said for name, said in part.result().items() if found.get(name, "runs").startswith("runs")}
@@ -98,6 +99,14 @@ def _mysql(server: Server, names: Mapping[str, str]) -> dict[str, str]:
         f"commits of {name}": _waiting(settings),
         f"clock of {name}": _clock(ahead_s),
     }
+
+
+def _volume(server: Server, service: Mapping[str, Any]) -> dict[str, str]:
+    name = f"binary log of {server.name}"
+    try:
+        return {name: volume.describe(service["pid"], server.datadir)} if service["alive"] else {}
+    except OSError:
+        return {}  # it died meanwhile
 
 
 def _role(status: ReplicaStatus | None, read_only: bool, names: Mapping[str, str]) -> str:
