@@ -8,6 +8,9 @@ from datetime import UTC, datetime
 from ftchaos.evidence.record import Component, Evidence
 from ftchaos.units import human_duration
 
+NOTICED_S = 0.25
+PUBLIC = "api"
+
 
 def sentence(evidence: Evidence) -> str:
     """What happened, how long it took and what was lost, each beside its objective.
@@ -24,10 +27,31 @@ def sentence(evidence: Evidence) -> str:
     return whole[:1].upper() + whole[1:] + "."
 
 
+def slow_s(component: Component, evidence: Evidence) -> float | None:
+    """How long a component that failed no operation was too slow from the fault on; None where it was not.
+
+    Health counts from when the damage was proven, and the first operation after that comes a moment later.
+    """
+    recovery = evidence.recovery
+    if component.failed_at is not None or component.success_ratio is None:
+        return None
+    if component.recovery_time_s is None:
+        return recovery.watched_s if component.restored_at is None else None
+    proven_s = 0.0
+    if recovery.fault_at is not None and recovery.proven_at is not None:
+        proven_s = (moment(recovery.proven_at) - moment(recovery.fault_at)).total_seconds()
+    return component.recovery_time_s if component.recovery_time_s - proven_s > NOTICED_S else None
+
+
+def calm(component: Component, evidence: Evidence) -> bool:
+    """Whether a component is known to have failed nothing and to have been quick from the fault on."""
+    sampled = component.success_ratio is not None and component.restored_at is not None
+    return sampled and component.failed_at is None and slow_s(component, evidence) is None
+
+
 def unnoticed(evidence: Evidence) -> bool:
-    """Whether every component has a sampler's word that no operation failed from the fault on."""
-    known = [one for one in evidence.components if one.success_ratio is not None]
-    return bool(known) and all(one.failed_at is None for one in evidence.components)
+    """Whether every component's sampler saw nothing of the fault."""
+    return bool(evidence.components) and all(calm(one, evidence) for one in evidence.components)
 
 
 def lost_by_way(evidence: Evidence) -> dict[str, int]:
@@ -88,27 +112,28 @@ def _comeback(evidence: Evidence) -> str:
         return "no request failed"
     recovery, within = evidence.recovery, promised_recovery(evidence)
     promised = f"(promised {within})" if within else f"(RTO {human_duration(evidence.objectives.rto_s)})"
-    missing = [one.name for one in evidence.components if one.hit and one.restored_at is None]
+    missing = [f"the {one.name}" for one in evidence.components if one.hit and one.restored_at is None]
     watched = f" within {human_duration(recovery.watched_s)}" if recovery.watched_s is not None else ""
     if recovery.recovery_time_s is None:
         return f"the service did not meet its SLO again{watched} {promised}"
+    kept = any(one.name == PUBLIC and calm(one, evidence) for one in evidence.components)
     again = f"the service met its SLO again {human_duration(recovery.recovery_time_s)} later"
+    again = "the service kept its SLO" if kept else again
     if missing:
-        return f"{again}, but {' and '.join(f'the {name}' for name in missing)} did not{watched} {promised}"
+        return f"{again}, but {' and '.join(missing)} did not{' come back' if kept else ''}{watched} {promised}"
     last = _last(evidence)
     if last is not None and last.recovery_time_s is not None:
-        again += f" and the {last.name} as the last after {human_duration(last.recovery_time_s)}"
+        took = human_duration(last.recovery_time_s)
+        again += f", the {last.name} was well again after {took}" if kept else f" and the {last.name} after {took}"
     return f"{again} {promised}"
 
 
 def _last(evidence: Evidence) -> Component | None:
     """The component that was hit and came back last, where that is later than the service itself."""
     service_s = evidence.recovery.recovery_time_s or 0.0
-    later = [one for one in evidence.components if one.hit and (one.recovery_time_s or 0.0) > service_s]
-    last = max(later, key=lambda one: one.recovery_time_s or 0.0, default=None)
-    if last is None or human_duration(last.recovery_time_s or 0.0) == human_duration(service_s):
-        return None
-    return last
+    hit = [one for one in evidence.components if one.hit and not calm(one, evidence)]
+    last = max(hit, key=lambda one: one.recovery_time_s or 0.0, default=None)
+    return last if last is not None and (last.recovery_time_s or 0.0) > service_s + NOTICED_S else None
 
 
 def _loss(evidence: Evidence) -> str:
@@ -134,7 +159,8 @@ def _lost(evidence: Evidence, lost: int, acknowledged: int) -> str:
         return whole
     ways = lost_by_way(evidence)
     worst = max(ways, key=lambda way: ways[way], default="")
-    where = [f"{ways[worst]:,} of them in {worst}"] if worst else []
+    most = "all" if worst and ways[worst] == lost else f"{ways.get(worst, 0):,}"
+    where = [f"{most} of them in {worst}"] if worst else []
     reach_s = evidence.data.data_loss_s
     reach = [f"the oldest {human_duration(reach_s)} before the fault"] if reach_s else []
     return "; ".join([whole, *where, *reach])

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from ftchaos.evidence import Component, Evidence
-from ftchaos.evidence.sentence import moment
+from ftchaos.evidence.sentence import moment, slow_s
 from ftchaos.report.charts import Tick, time_ticks
 from ftchaos.report.outage import Span, area
 from ftchaos.report.wording import Milestone, duration, milestones, offset
@@ -138,12 +138,21 @@ def since_fault(evidence: Evidence, instant: str | None) -> float | None:
     return (moment(instant) - moment(evidence.recovery.fault_at)).total_seconds()
 
 
+def disturbed(component: Component, evidence: Evidence) -> bool:
+    """Whether a component failed anything, or was too slow."""
+    return component.failed_at is not None or slow_s(component, evidence) is not None
+
+
 def outcome(component: Component, evidence: Evidence) -> tuple[str, bool | None]:
     """What became of a component in few words, and whether that is good."""
     if component.success_ratio is None:
         return "not sampled", None
+    slow = slow_s(component, evidence)
+    if component.failed_at is None and component.restored_at is None:
+        watched = "" if slow is None else f" for the {human_duration(slow)} watched"
+        return f"no operation failed, but too slow{watched}", False
     if component.failed_at is None:
-        return "no operation failed", True
+        return "no operation failed" if slow is None else f"no operation failed, slow for {human_duration(slow)}", True
     if component.restored_at is None:
         watched = evidence.recovery.watched_s
         return f"not restored{'' if watched is None else f' in {human_duration(watched)}'}", False
@@ -175,6 +184,8 @@ def _lane(component: Component, evidence: Evidence, axis: _Axis) -> Lane:
     if failed_s is not None:
         down = axis.span(failed_s, axis.end_s if writable_s is None else writable_s)
         harmed = axis.span(failed_s, axis.end_s if restored_s is None else restored_s)
+    elif slow_s(component, evidence) is not None:
+        harmed = axis.span(0.0, axis.end_s if restored_s is None else restored_s)
     signs, levels = _levelled(_signs(component, evidence, axis))
     words, met = outcome(component, evidence)
     return Lane(component, words, met, down, harmed, signs, _rates(component, axis), levels)
@@ -182,7 +193,7 @@ def _lane(component: Component, evidence: Evidence, axis: _Axis) -> Lane:
 
 def _signs(component: Component, evidence: Evidence, axis: _Axis) -> list[Sign]:
     """The instants of a component in their order. One that never failed has only its own word."""
-    sustained = component.restored_at if component.failed_at is not None else None
+    sustained = component.restored_at if disturbed(component, evidence) else None
     found = [(mark.name if mark.name in _SAID else "said", mark.name, mark.at, mark.detail) for mark in component.marks]
     found += [
         (shape, name, instant, "")
@@ -238,7 +249,7 @@ def table_words(component: Component, evidence: Evidence) -> dict[str, str]:
         "First failure": component.failed_at,
         "Writable": component.writable_at,
         "Durable": component.durable_at,
-        "SLO sustained": component.restored_at if component.failed_at is not None else None,
+        "SLO sustained": component.restored_at if disturbed(component, evidence) else None,
     }
     found = {}
     for name, instant in instants.items():
@@ -246,6 +257,7 @@ def table_words(component: Component, evidence: Evidence) -> dict[str, str]:
         found[name] = "" if seconds is None else offset(seconds)
     if component.failed_at is not None:
         found["Writable"] = found["Writable"] or "never"
+    if disturbed(component, evidence):
         found["SLO sustained"] = found["SLO sustained"] or "never"
     return {**found, "Unavailable": duration(component.unavailable_s)}
 

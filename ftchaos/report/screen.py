@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from rich.text import Text
 
 from ftchaos.evidence import Component, Evidence
+from ftchaos.evidence.sentence import calm
 from ftchaos.report import lanes, losses, promised, wording
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
@@ -22,9 +23,8 @@ _COLOURS = {True: "green", False: "bold red", None: "yellow"}
 def body(evidence: Evidence, room: int, fancy: bool) -> list[Text]:
     """At most so many lines; when they are too many, the components that came back first are left out."""
     foot = [*_losses(evidence), *_jobs(evidence), *_promises(evidence)]
-    calm = [one for one in evidence.components if one.failed_at is None and one.success_ratio is not None]
-    shown = [one for one in evidence.components if one not in calm]
-    quiet = _quiet(calm)
+    shown = [one for one in evidence.components if not calm(one, evidence)]
+    quiet = _quiet([one for one in evidence.components if calm(one, evidence)])
     rows = max(_LEAST_ROWS, room - len(foot) - len(quiet) - 1)
     left = 0
     if len(shown) > rows:

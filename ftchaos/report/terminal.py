@@ -128,10 +128,10 @@ def _others(evidence: Evidence) -> list[Text]:
 
 def _actuals(evidence: Evidence) -> list[Text]:
     rows = wording.actuals(evidence)
-    actual, judged = max(len(row.actual) for row in rows), max(len(row.judged) for row in rows)
+    name, actual, judged = (max(len(getattr(row, part)) for row in rows) for part in ("name", "actual", "judged"))
     lines = []
     for row in rows:
-        line = Text(f"{row.name:13}  {row.actual:>{actual}}  ")
+        line = Text(f"{row.name:{name}}  {row.actual:>{actual}}  ")
         line.append(f"{row.judged:{judged}}", _MET_COLOURS[row.met])
         line.append(f"  {_line(row.detail)}")
         lines.append(_short(line, WIDTH))

@@ -57,7 +57,7 @@ def test_a_refused_run_touched_nothing() -> None:
 def test_an_experiment_is_held_against_what_it_promises_and_names_the_last_to_come_back() -> None:
     assert sentence(sample_experiments.zone_outage()) == (
         "Zone-a lost its power at 06:15:02Z, "
-        "the service met its SLO again 3.2 s later and the websocket as the last after 5.3 s (promised 60 s), "
+        "the service met its SLO again 3.2 s later and the websocket after 5.3 s (promised 60 s), "
         "0 of 22,912 acknowledged writes were lost."
     )
 
@@ -99,3 +99,27 @@ def test_an_experiment_without_samplers_does_not_say_that_nobody_noticed() -> No
     run.components = []
 
     assert "the service met its SLO again 18 ms later" in sentence(run)
+
+
+def test_a_service_that_never_faltered_is_told_from_what_was_hit_behind_it() -> None:
+    run = sample_experiments.replica_loss()
+    run.components[0] = next(one for one in sample_experiments.zone_outage().components if one.name == "cache-a")
+
+    assert "the service kept its SLO, the cache-a was well again after 5.0 s (RTO 4 h)" in sentence(run)
+    run.components[0].restored_at = run.components[0].recovery_time_s = None
+    assert "the service kept its SLO, but the cache-a did not come back within 3.1 s (RTO 4 h)" in sentence(run)
+
+
+def test_a_component_that_failed_nothing_but_was_slow_did_notice_the_fault() -> None:
+    run = sample_experiments.replica_loss()
+    run.components[0].recovery_time_s = 4.3
+
+    assert "the service kept its SLO, the database was well again after 4.3 s" in sentence(run)
+
+
+def test_a_loss_in_one_way_only_is_all_of_it() -> None:
+    run = sample_experiments.zone_outage_failed()
+    run.data.lost = 1_307
+    run.data.stores["redis, waiting for a replica"]["lost"] = 0
+
+    assert "1,307 of 22,912 acknowledged writes were lost; all of them in redis, not waiting for a" in sentence(run)

@@ -78,6 +78,20 @@ def test_a_component_that_never_failed_has_neither_band_nor_signs() -> None:
     assert (lane.outcome, lane.met) == ("no operation failed", True)
 
 
+def test_a_component_that_failed_nothing_but_was_slow_is_late_and_not_down() -> None:
+    evidence = sample_experiments.replica_loss()
+    evidence.components[0].recovery_time_s, evidence.components[0].restored_at = 4.3, samples.at(4.3)
+    lane = _timeline(evidence).hit[0]
+
+    assert (lane.down, lane.outcome, lane.met) == (None, "no operation failed, slow for 4.3 s", True)
+    assert lane.harmed is not None
+    assert [sign.label for sign in lane.signs] == ["SLO sustained +4.3 s"]
+    evidence.components[0].restored_at = evidence.components[0].recovery_time_s = None
+    lane = _timeline(evidence).hit[0]
+    assert (lane.outcome, lane.met) == ("no operation failed, but too slow for the 3.1 s watched", False)
+    assert lanes.table_words(lane.component, evidence)["SLO sustained"] == "never"
+
+
 def test_a_component_that_was_not_sampled_is_not_said_to_be_well() -> None:
     lane = _timeline(_only(Component(name="queue", hit=True))).hit[0]
 
