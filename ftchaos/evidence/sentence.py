@@ -27,10 +27,10 @@ def sentence(evidence: Evidence) -> str:
     return whole[:1].upper() + whole[1:] + "."
 
 
-def slow_s(component: Component, evidence: Evidence) -> float | None:
-    """How long a component that failed no operation was too slow from the fault on; None where it was not.
+def unwell_s(component: Component, evidence: Evidence) -> float | None:
+    """How long a component that failed no operation missed its objectives all the same; None where it did not.
 
-    Health counts from when the damage was proven, and the first operation after that comes a moment later.
+    It was too slow, or had nothing to do as what feeds it was down. Health counts from when the damage was proven, and the first operation after that comes a moment later.
     """
     recovery = evidence.recovery
     if component.failed_at is not None or component.success_ratio is None:
@@ -44,9 +44,9 @@ def slow_s(component: Component, evidence: Evidence) -> float | None:
 
 
 def calm(component: Component, evidence: Evidence) -> bool:
-    """Whether a component is known to have failed nothing and to have been quick from the fault on."""
+    """Whether a component is known to have failed nothing and to have been well from the fault on."""
     sampled = component.success_ratio is not None and component.restored_at is not None
-    return sampled and component.failed_at is None and slow_s(component, evidence) is None
+    return sampled and component.failed_at is None and unwell_s(component, evidence) is None
 
 
 def unnoticed(evidence: Evidence) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from ftchaos.evidence import Component, Evidence
-from ftchaos.evidence.sentence import moment, slow_s
+from ftchaos.evidence.sentence import moment, unwell_s
 from ftchaos.report.charts import Tick, time_ticks
 from ftchaos.report.outage import Span, area
 from ftchaos.report.wording import Milestone, duration, milestones, offset
@@ -139,20 +139,21 @@ def since_fault(evidence: Evidence, instant: str | None) -> float | None:
 
 
 def disturbed(component: Component, evidence: Evidence) -> bool:
-    """Whether a component failed anything, or was too slow."""
-    return component.failed_at is not None or slow_s(component, evidence) is not None
+    """Whether a component failed anything, or was too slow, or had nothing to do as what feeds it was down."""
+    return component.failed_at is not None or unwell_s(component, evidence) is not None
 
 
 def outcome(component: Component, evidence: Evidence) -> tuple[str, bool | None]:
     """What became of a component in few words, and whether that is good."""
     if component.success_ratio is None:
         return "not sampled", None
-    slow = slow_s(component, evidence)
+    slow = unwell_s(component, evidence)
     if component.failed_at is None and component.restored_at is None:
-        watched = "" if slow is None else f" for the {human_duration(slow)} watched"
-        return f"no operation failed, but too slow{watched}", False
+        watched = "" if slow is None else f" in the {human_duration(slow)} watched"
+        return f"no operation failed, but not well again{watched}", False
     if component.failed_at is None:
-        return "no operation failed" if slow is None else f"no operation failed, slow for {human_duration(slow)}", True
+        again = "" if slow is None else f", well again after {human_duration(slow)}"
+        return f"no operation failed{again}", True
     if component.restored_at is None:
         watched = evidence.recovery.watched_s
         return f"not restored{'' if watched is None else f' in {human_duration(watched)}'}", False
@@ -184,7 +185,7 @@ def _lane(component: Component, evidence: Evidence, axis: _Axis) -> Lane:
     if failed_s is not None:
         down = axis.span(failed_s, axis.end_s if writable_s is None else writable_s)
         harmed = axis.span(failed_s, axis.end_s if restored_s is None else restored_s)
-    elif slow_s(component, evidence) is not None:
+    elif unwell_s(component, evidence) is not None:
         harmed = axis.span(0.0, axis.end_s if restored_s is None else restored_s)
     signs, levels = _levelled(_signs(component, evidence, axis))
     words, met = outcome(component, evidence)

@@ -83,12 +83,12 @@ def test_a_component_that_failed_nothing_but_was_slow_is_late_and_not_down() -> 
     evidence.components[0].recovery_time_s, evidence.components[0].restored_at = 4.3, samples.at(4.3)
     lane = _timeline(evidence).hit[0]
 
-    assert (lane.down, lane.outcome, lane.met) == (None, "no operation failed, slow for 4.3 s", True)
+    assert (lane.down, lane.outcome, lane.met) == (None, "no operation failed, well again after 4.3 s", True)
     assert lane.harmed is not None
     assert [sign.label for sign in lane.signs] == ["SLO sustained +4.3 s"]
     evidence.components[0].restored_at = evidence.components[0].recovery_time_s = None
     lane = _timeline(evidence).hit[0]
-    assert (lane.outcome, lane.met) == ("no operation failed, but too slow for the 3.1 s watched", False)
+    assert (lane.outcome, lane.met) == ("no operation failed, but not well again in the 3.1 s watched", False)
     assert lanes.table_words(lane.component, evidence)["SLO sustained"] == "never"
 
 
