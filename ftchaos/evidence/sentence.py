@@ -30,7 +30,8 @@ def sentence(evidence: Evidence) -> str:
 def unwell_s(component: Component, evidence: Evidence) -> float | None:
     """How long a component that failed no operation missed its objectives all the same; None where it did not.
 
-    It was too slow, or had nothing to do as what feeds it was down. Health counts from when the damage was proven, and the first operation after that comes a moment later.
+    It was too slow, or had nothing to do as what feeds it was down. Health counts from when the damage was proven,
+    and the first operation after that comes a moment later.
     """
     recovery = evidence.recovery
     if component.failed_at is not None or component.success_ratio is None:

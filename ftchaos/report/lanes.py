@@ -149,8 +149,8 @@ def outcome(component: Component, evidence: Evidence) -> tuple[str, bool | None]
         return "not sampled", None
     slow = unwell_s(component, evidence)
     if component.failed_at is None and component.restored_at is None:
-        watched = "" if slow is None else f" in the {human_duration(slow)} watched"
-        return f"no operation failed, but not well again{watched}", False
+        when = "" if slow is None else f" in the {human_duration(slow)} watched"
+        return f"no operation failed, but not well again{when}", False
     if component.failed_at is None:
         again = "" if slow is None else f", well again after {human_duration(slow)}"
         return f"no operation failed{again}", True
