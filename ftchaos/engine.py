@@ -263,11 +263,11 @@ def begin(experiment: Mapping[str, Any], configuration: Mapping[str, Any]) -> No
     progress.note(f"run {run_id}: {plan.loaded.definition.title}")
     plan.platform.begin(run_id, run.undo, progress.note)
     if not drill:
-        plan.platform.prepare(progress.note, backups=False)
+        plan.platform.prepare(run.undo, progress.note, backups=False)
     if plan.extension.workload:
         _begin_traffic(run, plan, plan.harms())  # resolved anew: the environment may have been begun just now
     if drill:
-        plan.platform.prepare(progress.note, backups=True)
+        plan.platform.prepare(run.undo, progress.note, backups=True)
     record.system = plan.platform.describe()
     record.state_before = plan.platform.state()
     run.save()

@@ -152,8 +152,11 @@ class Platform(Protocol):
     def begin(self, run_id: str, undo: UndoLog, progress: Progress) -> None:
         """Reach the environment, or bring it up where that is the platform's part."""
 
-    def prepare(self, progress: Progress, *, backups: bool) -> None:
-        """Have what production has before a fault: replicas that follow, and where asked for, complete backups."""
+    def prepare(self, undo: UndoLog, progress: Progress, *, backups: bool) -> None:
+        """Have what production has before a fault: replicas that follow, and where asked for, complete backups.
+
+        Where the run is to be of a weaker system, it is weakened now, and that is undone like any harm.
+        """
 
     def traffic(self, zone: str = "") -> Traffic:
         """Where clients go; those inside a zone go to that zone's own servers."""

@@ -50,7 +50,7 @@ class Bench:
         with suppress(Inconclusive):  # a damaged one is for the run itself to find
             progress(f"{self._options.backup}: {kinds.inspect(self._recovery.path).method}")
 
-    def prepare(self, progress: Progress, *, backups: bool) -> None:
+    def prepare(self, undo: UndoLog, progress: Progress, *, backups: bool) -> None:
         """There is nothing that production would have."""
 
     def traffic(self, zone: str = "") -> Traffic:

@@ -23,6 +23,7 @@ from ftchaos.workload import cluster
 
 DEFAULT_LAB = "default"
 HEALTHY_WITHIN_S = 15.0
+WEAKEN = "weaken_durability"
 
 
 class LabPlatform:
@@ -87,8 +88,10 @@ class LabPlatform:
             progress=progress,
         )
 
-    def prepare(self, progress: Progress, *, backups: bool) -> None:
+    def prepare(self, undo: UndoLog, progress: Progress, *, backups: bool) -> None:
         self.tier.wait_healthy(HEALTHY_WITHIN_S)
+        if self.options.durability == "weaker":
+            progress(self.inject(WEAKEN, self.harm(WEAKEN, {}), undo, lambda: None))
         if backups:
             self.backups.ensure(self.options.method, progress)
 
