@@ -1,7 +1,7 @@
 """The notes of runs under way, ``<state>/runs/``: what lets others find a run, stop it, and heal it when it dies.
 
 ``RUN.json`` says where the run stands, ``RUN.undo.jsonl`` is its undo log, ``RUN.stop`` asks it to stop, and
-``RUN.reaper.log`` is what its reaper said. All of them go when the run is complete.
+``RUN.reaper.log`` is what its reaper said. When the run is complete they go, unless the reaper said something.
 """
 
 from __future__ import annotations
@@ -121,9 +121,13 @@ def asked_to_stop(run_id: str) -> str:
 
 
 def forget(run_id: str) -> None:
-    """The run is complete; the note goes last, as it is what makes others look for the rest."""
-    undo = undo_log(run_id)
-    for path in (undo, undo.with_suffix(".lock"), stop_file(run_id), reaper_log(run_id), note(run_id)):
+    """The run is complete; the note goes last, as it is what makes others look for the rest.
+
+    A reaper that had something to say leaves its log: it is the only trace where the evidence could not be completed.
+    """
+    undo, log = undo_log(run_id), reaper_log(run_id)
+    silent = [log] if log.exists() and not log.stat().st_size else []
+    for path in (undo, undo.with_suffix(".lock"), stop_file(run_id), *silent, note(run_id)):
         path.unlink(missing_ok=True)
 
 
