@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import threading
 from pathlib import Path
 
 import pytest
 import samples
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ftchaos import manifest
 from ftchaos.errors import Invalid
@@ -112,9 +115,10 @@ def test_a_link_taken_out_of_a_manifest_is_noticed(run: Path) -> None:
     second = _later_run(run.parent, "20261124T000000Z-restore-0002")
     manifest.write(second)
     edited = json.loads((second / "manifest.json").read_text()) | {"previous": None}
-    (second / "manifest.json").write_text(json.dumps(edited))
+    (second / "manifest.json").write_text(json.dumps(edited, indent=1) + "\n")
 
-    assert manifest.verify(second).problems() == ["the manifest names no previous run, but it is not the first"]
+    with pytest.raises(Invalid, match="does not match its own seal"):
+        manifest.verify(second)
 
 
 def test_a_folder_renamed_to_another_run_is_noticed(run: Path) -> None:
@@ -136,11 +140,48 @@ def test_a_run_without_a_manifest_did_not_end_in_order(tmp_path: Path) -> None:
         manifest.verify(samples.folder(samples.passed(), tmp_path))
 
 
-def test_a_damaged_manifest_does_not_stop_the_next_run(run: Path) -> None:
+def test_a_damaged_manifest_does_not_stop_the_next_run_and_is_not_forgotten(run: Path) -> None:
     (run / "manifest.json").write_text("{")
     second = _later_run(run.parent, "20261124T000000Z-restore-0002")
 
-    assert manifest.write(second)["previous"] is None
+    assert manifest.write(second)["previous"]["run_id"] == run.name
+    assert manifest.verify(second).problems() == [f"the manifest of the previous run {run.name} was altered"]
+
+
+def test_the_chain_goes_on_where_its_end_was_not_written_any_more(run: Path) -> None:
+    end = (run.parent / "chain.json").read_bytes()
+    second = _later_run(run.parent, "20261124T000000Z-restore-0002")
+    manifest.write(second)
+    (run.parent / "chain.json").write_bytes(end)
+    os.utime(run.parent / "chain.json", ns=(0, (run / "manifest.json").stat().st_mtime_ns + 1))
+    third = _later_run(run.parent, "20261125T000000Z-restore-0003")
+
+    assert manifest.write(third)["previous"]["run_id"] == second.name
+
+
+@given(data=st.data())
+def test_no_byte_of_a_manifest_can_change_unseen(data: st.DataObject, tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = samples.folder(samples.passed(), tmp_path_factory.mktemp("run"))
+    manifest.write(folder)
+    content = bytearray((folder / "manifest.json").read_bytes())
+    content[data.draw(st.integers(0, len(content) - 1))] ^= data.draw(st.integers(1, 255))
+
+    with pytest.raises(Invalid):
+        manifest.parse(bytes(content), "manifest.json")
+
+
+_KEYS = ["schema", "run_id", "sequence", "previous", "signer", "files", "seal", "written_at"]
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(_KEYS), inner),
+)
+
+
+@given(_JSON)
+def test_whatever_is_no_manifest_is_refused(content: object) -> None:
+    for text in (json.dumps(content).encode(), b"[" * 100_000, repr(content).encode("utf-8", "surrogatepass")):
+        with pytest.raises(Invalid):
+            manifest.parse(text, "manifest.json")
 
 
 def test_runs_that_end_together_form_one_chain(tmp_path: Path) -> None:
