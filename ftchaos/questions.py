@@ -33,15 +33,26 @@ class Sql:
 
     Args:
         matches: a regular expression, searched in the first row written as lines ``column: value``.
+        anew: whether each question comes over a connection of its own.
     """
 
     def __init__(
-        self, host: str, port: int, *, sql: str, user: str, secret_file: str, database: str = "", matches: str = ""
+        self,
+        host: str,
+        port: int,
+        *,
+        sql: str,
+        user: str,
+        secret_file: str,
+        database: str = "",
+        matches: str = "",
+        anew: bool = False,
     ) -> None:
         self._where: dict[str, Any] = {"host": host, "port": port, "user": user, "db": database or None}
         self._secret_file = Path(secret_file)
         self._sql = sql
         self._matches = re.compile(matches, re.MULTILINE) if matches else None
+        self._anew = anew
         self._connection: Any = None
 
     async def ask(self) -> tuple[bool, str]:
@@ -57,6 +68,8 @@ class Sql:
                 row: dict[str, Any] = await cursor.fetchone() or {}
         except (MySQLError, EOFError) as error:
             raise ConnectionError(str(error.args[-1]) if error.args else type(error).__name__) from error
+        if self._anew:
+            self.hang_up()
         if self._matches:
             found = self._matches.search("\n".join(f"{name}: {value}" for name, value in row.items()))
             return found is not None, found[0] if found else f"nothing like {self._matches.pattern}"

@@ -140,6 +140,8 @@ class Target:
             the first value of the first row is true, or with ``matches`` while that is found in the row.
         command: the command of a ``redis`` question; its answer is right while ``matches`` is found in it.
         matches: a regular expression.
+        anew: whether each ``sql`` question comes over a connection of its own.
+        within_s: how long the answer to a question may take; whoever is slower is down.
     """
 
     name: str
@@ -153,6 +155,8 @@ class Target:
     database: str = ""
     command: str = ""
     matches: str = ""
+    anew: bool = False
+    within_s: float = ANSWER_S
 
     def question(self) -> Question | None:
         """What is asked again and again; None for a kind that only looks.
@@ -162,7 +166,7 @@ class Target:
         """
         if self.kind == "sql" and self.sql and self.user:
             login = {"user": self.user, "secret_file": self.secret_file, "database": self.database}
-            return Sql(self.host, self.port, sql=self.sql, matches=self.matches, **login)
+            return Sql(self.host, self.port, sql=self.sql, matches=self.matches, anew=self.anew, **login)
         if self.kind == "redis" and self.command and self.matches:
             return Redis(self.host, self.port, command=self.command, matches=self.matches)
         if self.kind in ("sql", "redis"):
@@ -266,7 +270,7 @@ class Watch:
         while True:
             began_at = time.monotonic()
             try:
-                async with asyncio.timeout(ANSWER_S):
+                async with asyncio.timeout(self.target.within_s):
                     right, said = await question.ask()
                 self.tell(right, said)
             except (OSError, TimeoutError) as error:

@@ -23,7 +23,7 @@ from ftchaos.platforms.lab import balancer, database, redis, serving, settling, 
 from ftchaos.platforms.lab.decisions import Folder
 from ftchaos.platforms.lab.lab import Lab
 from ftchaos.platforms.lab.layout import QUEUE_REDIS_PORT, SENTINEL_PORT, ZONES, Layout
-from ftchaos.units import human_duration, human_size
+from ftchaos.units import human_duration
 
 ANSWER_S = 0.4
 # Reading two clocks one after the other takes time as well, on a busy machine most.
@@ -78,7 +78,7 @@ def _service(service: Mapping[str, Any]) -> str:
         limit = re.search(r"^Max address space\s+(\d+)", (process / "limits").read_text(), re.MULTILINE)
     except OSError:
         return "does not run"  # it died meanwhile
-    memory = f", with at most {human_size(int(limit[1]))} of memory" if limit else ""
+    memory = ", and gets no more memory" if limit else ""
     return f"{'is stopped' if halted else 'runs'}{memory}"
 
 
