@@ -162,6 +162,10 @@ class Flavour(Protocol):
     def semi_sync_replicas(self, session: Session) -> int:
         """How many replicas acknowledge commits at this moment; 0 also when the source does not wait."""
 
+    def confirms(self, session: Session) -> bool:
+        """Whether this server, as a replica, acknowledges what it receives; forgotten when it is begun anew."""
+        ...
+
     def wait_for_gtid(self, session: Session, position: str, timeout_s: float) -> bool:
         """Whether the position was applied before the timeout."""
 

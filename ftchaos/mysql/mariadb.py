@@ -225,6 +225,9 @@ class MariaDB:
             return 0
         return int(rows(session, "SHOW GLOBAL STATUS LIKE 'Rpl_semi_sync_master_clients'")[0]["Value"])
 
+    def confirms(self, session: Session) -> bool:
+        return bool(value(session, "SELECT @@GLOBAL.rpl_semi_sync_slave_enabled"))
+
     def wait_for_gtid(self, session: Session, position: str, timeout_s: float) -> bool:
         return int(value(session, "SELECT MASTER_GTID_WAIT(%s, %s)", (position, timeout_s))) == 0
 

@@ -216,6 +216,9 @@ class OracleMySQL:
             return 0
         return int(rows(session, "SHOW GLOBAL STATUS LIKE 'Rpl_semi_sync_source_clients'")[0]["Value"])
 
+    def confirms(self, session: Session) -> bool:
+        return bool(value(session, "SELECT @@GLOBAL.rpl_semi_sync_replica_enabled"))
+
     def wait_for_gtid(self, session: Session, position: str, timeout_s: float) -> bool:
         return int(value(session, "SELECT WAIT_FOR_EXECUTED_GTID_SET(%s, %s)", (position, timeout_s))) == 0
 

@@ -57,7 +57,10 @@ class Tender:
             if not value(session, "SELECT @@GLOBAL.read_only"):
                 self._fence(name, session)
             status = flavour.replica_status(session)
-            if status and (status.source, status.port) == (place.address, place.port) and not status.error_code:
+            follows = status is not None and (status.source, status.port) == (place.address, place.port)
+            # A replica that died and came back follows by itself, but confirms nothing: with none that does, no commit
+            # would ever end.
+            if status and follows and not status.error_code and flavour.confirms(session):
                 self.diverged.pop(name, None)  # somebody rebuilt it
             elif self.diverged.get(name) != manager.told:
                 self._let_follow(name, session, primary, place)

@@ -13,7 +13,7 @@ from ftchaos.clock import now
 from ftchaos.errors import HealFailed, Inconclusive, StepFailed
 from ftchaos.mysql import replication
 from ftchaos.mysql.server import Server
-from ftchaos.mysql.session import value
+from ftchaos.mysql.session import execute, value
 from ftchaos.platforms.lab import database
 from ftchaos.platforms.lab.decisions import Facts, Folder, Place
 from ftchaos.platforms.lab.lab import Lab
@@ -79,6 +79,25 @@ class Tier:
                         f"{replica.name} does not follow {primary.name}", f"read {replica.datadir.parent}/error.log"
                     )
                 time.sleep(0.05)
+
+    def wake(self, replica: Server) -> None:
+        """Let a replica apply again that rests without an error; harmless where it applies, or does not answer."""
+        _wake(replica)
+
+    def wait_caught_up(self, server: Server, timeout_s: float) -> None:
+        """Return as soon as a server has applied all that the primary has at this moment; the primary itself has.
+
+        Raises:
+            StepFailed: it has not within the time.
+        """
+        primary = self.primary
+        if server.name == primary.name:
+            return
+        with primary.connect() as session:
+            position = primary.flavour.gtid_executed(session)
+        with server.connect() as session:
+            if not server.flavour.wait_for_gtid(session, position, timeout_s):
+                raise StepFailed(f"{server.name} has not got what {primary.name} has within {timeout_s:g} s")
 
     def destroy(self, run_id: str) -> None:
         """Kill every server, and take its volume out of reach."""
@@ -208,11 +227,23 @@ class Tier:
                     return f"{server.name} does not follow {leader.name}"
                 self._rebuild(server, leader)
                 renewed.append(server.name)
+            if trouble := self._unconfirmed(leader):
+                return trouble
         except (MySQLError, OSError, Inconclusive) as error:  # roles may be changing at this moment
             return str(getattr(error, "fact", error))
         if self.primary.name != leader.name or self._deciding():
             return "the failover manager has not made up its mind"
         return ""
+
+    def _unconfirmed(self, leader: Server) -> str:
+        """Let the leader wait for its replicas, unless the lab is to be weaker; what keeps them from confirming."""
+        if self.manager.asynchronous():
+            return ""
+        with leader.connect(timeout_s=2) as session:
+            if leader.flavour.semi_sync_replicas(session) >= len(self.servers) - 1:
+                return ""
+            execute(session, leader.flavour.semi_sync_source(True))
+        return f"not all replicas confirm what {leader.name} writes"
 
     def _deciding(self) -> bool:
         """Whether the manager misses the primary, or is about to change roles."""

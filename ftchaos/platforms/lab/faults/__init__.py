@@ -12,7 +12,18 @@ from typing import Any
 
 from ftchaos.errors import Invalid
 from ftchaos.platforms.base import Harm
-from ftchaos.platforms.lab.faults import instance, mysql_primary, queue_master, redis_masters, target, zone
+from ftchaos.platforms.lab.faults import (
+    disk,
+    durability,
+    instance,
+    memory,
+    mysql_primary,
+    mysql_replica,
+    queue_master,
+    redis_masters,
+    target,
+    zone,
+)
 from ftchaos.platforms.lab.lab import Lab
 
 
@@ -26,12 +37,16 @@ class Fault:
 
 
 FAULTS = {
+    "exhaust_memory": Fault(memory.plan, memory.inject, memory.heal),
     "fail_mysql_primary": Fault(mysql_primary.plan, mysql_primary.inject, mysql_primary.heal),
+    "fail_mysql_replica": Fault(mysql_replica.plan, mysql_replica.inject, mysql_replica.heal),
     "fail_queue_master": Fault(queue_master.plan, queue_master.inject, queue_master.heal),
     "fail_redis_masters": Fault(redis_masters.plan, redis_masters.inject, redis_masters.heal),
     "fail_zone": Fault(zone.plan, zone.inject, zone.heal),
+    "fill_disk": Fault(disk.plan, disk.inject, disk.heal),
     "kill_instance": Fault(instance.plan, instance.inject, instance.heal),
     "lose_target": Fault(target.plan, target.inject, target.heal),
+    "weaken_durability": Fault(durability.plan, durability.inject, durability.heal),
 }
 
 
