@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ftchaos.components import Jobs, Timeline
+from ftchaos.components import INSIDE, Jobs, Timeline
 from ftchaos.units import human_duration
 
 
@@ -94,7 +94,8 @@ def _unknown(promises: Promises, kept: Kept) -> Iterator[str]:
         if limit_s is not None and one.hit and one.restored is None and (kept.watched_s or 0.0) < limit_s:
             yield f"whether the {one.name} recovers in time"
     for kind in promises.lost:
-        if _lost(kind, kept) is None:
+        # Only a partition has clients inside; without any, none was told anything.
+        if _lost(kind, kept) is None and not (kind.endswith(INSIDE) and kept.lost is not None):
             yield f"how many acknowledged writes of {kind} were lost"
     if promises.success is not None and kept.success is None:
         yield "which share of requests succeeded"

@@ -88,7 +88,7 @@ def _series(name: str, everything: bool, matrix: bool, as_json: bool, verbose: b
         if value not in (None, "", False)
     ]
     outcomes = series.run(choices, common_arguments, lambda text: click.echo(text, err=True), verbose=verbose)
-    rows = [tables.row(one.evidence, one.choice.options, one.error) for one in outcomes]
+    rows = [tables.row(one.evidence, {"name": one.choice.name, **one.choice.options}, one.error) for one in outcomes]
     code = series.exit_code(outcomes)
     if matrix:
         found = tables.matrix(rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from ftchaos import audit, evidence
@@ -55,20 +56,24 @@ def data(raw: Raw) -> evidence.Data:
     )
 
 
-def _stores(found: audit.Audit) -> dict[str, dict[str, int]]:
-    """The classes by store, and within a store by the way that the writes took."""
-    stores: dict[str, audit.Classes] = {"mysql": audit.Classes(), "redis": audit.Classes()}
-    ways: dict[str, audit.Classes] = {}
+def _stores(found: audit.Audit) -> dict[str, dict[str, float | None]]:
+    """The classes and the data loss by store, and within a store by the way that the writes took."""
+    stores: dict[str, list[audit.Loss]] = {"mysql": [], "redis": []}
+    ways: dict[str, list[audit.Loss]] = {}
     for kind, loss in found.stores.items():
-        store, way = ("redis", kind) if kind.startswith("redis") else ("mysql", kind)
-        stores[store] += loss.classes
-        words = f"{store}, {WAYS.get(way) or WAYS[way[:-2]]}"
-        ways[words] = ways.get(words, audit.Classes()) + loss.classes
-    return {
-        "mysql": stores["mysql"].as_dict(),
-        "redis": stores["redis"].as_dict() if stores["redis"].attempted else {},
-        **{words: classes.as_dict() for words, classes in sorted(ways.items())},
-    }
+        store = "redis" if kind.startswith("redis") else "mysql"
+        stores[store].append(loss)
+        ways.setdefault(f"{store}, {WAYS.get(kind) or WAYS[kind[:-2]]}", []).append(loss)
+    return {name: _together(losses) for name, losses in (*stores.items(), *sorted(ways.items()))}
+
+
+def _together(losses: Sequence[audit.Loss]) -> dict[str, float | None]:
+    """Several losses as one; nothing where nobody wrote."""
+    if not losses:
+        return {}
+    known = [loss.data_loss_s for loss in losses if loss.data_loss_s is not None]
+    worst = max(known) if len(known) == len(losses) else None
+    return {**sum((loss.classes for loss in losses), audit.Classes()).as_dict(), "data_loss_s": worst}
 
 
 def _outcomes(ledger: Ledger) -> dict[str, int]:

@@ -74,6 +74,14 @@ def test_what_was_not_measured_is_unknown_and_not_kept(change: dict[str, object]
     assert not broken(PROMISED, kept)
 
 
+def test_a_run_without_clients_inside_has_told_them_nothing() -> None:
+    promised = Promises(lost={"mysql-inside": 0})
+
+    assert unknown(promised, replace(KEPT, lost={"mysql": 0})) == ()
+    assert unknown(promised, replace(KEPT, lost=None))
+    assert broken(promised, KEPT)
+
+
 def test_the_control_group_owes_no_recovery() -> None:
     kept = replace(KEPT, timelines=(DATABASE, late(None, hit=False)), watched_s=90.0)
 
