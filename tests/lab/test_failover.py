@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from trio import Trio, Writer, insert, trio, until
 
+from ftchaos.errors import StepFailed
 from ftchaos.mysql import flavour as flavours
 from ftchaos.mysql import replication, session
 from ftchaos.platforms.lab import failover
@@ -145,6 +146,11 @@ def test_a_killed_replica_changes_no_role_and_is_let_in_again(watched: Managed) 
 
     made.caught_up("mysql-a", "mysql-b", "mysql-c")
     assert made.ledger_ids("mysql-b") == {1}
+    # It confirms again, or without the other one no commit would ever end.
+    with made.servers["mysql-b"].connect() as connection:
+        assert until(lambda: made.flavour.confirms(connection))
+    with made.servers["mysql-a"].connect() as connection:
+        assert until(lambda: made.flavour.semi_sync_replicas(connection) == 2)
     assert watched.primary() == "mysql-a"
     assert not watched.events("suspected", "promoted", "disaster")
 
@@ -222,3 +228,36 @@ def test_a_manager_that_is_killed_goes_on_with_the_primary_it_had_chosen(tmp_pat
         with watched.made.app(chosen, answer_timeout_s=10) as connection:
             insert(connection, 1)
         assert json.loads((watched.folder.path / "primary.json").read_text())["primary"] == chosen
+
+
+def test_a_manager_that_is_asked_hands_the_lead_over_without_a_loss(watched: Managed) -> None:
+    made = watched.made
+    writer = Writer(made, watched.primary)
+    writer.start()
+    until(lambda: len(writer.acknowledged) > 50)
+
+    chosen = watched.folder.switch("mysql-a")
+    switched_at = watched.event("switched")["at"]
+    until(lambda: sum(at > switched_at for at in writer.acknowledged.values()) > 50)
+    writer.end()
+
+    assert chosen == watched.primary() != "mysql-a"
+    assert watched.folder.switch_wanted() is None
+    order = [event["event"] for event in watched.events() if event["event"] not in ("begun", "pointed", "rejoined")]
+    assert order[:3] == ["asked", "fenced", "promoted"]
+    assert not watched.events("detected", "diverged", "disaster")
+    assert set(writer.acknowledged) <= made.ledger_ids(chosen)
+    made.caught_up(chosen, *(name for name in made.servers if name != chosen))
+    assert made.checksums("mysql-a") == made.checksums(chosen)
+
+
+def test_a_manager_that_is_asked_for_the_impossible_leaves_everything_as_it_is(tmp_path: Path) -> None:
+    with managed("mariadb", tmp_path) as watched:
+        with pytest.raises(StepFailed, match="mysql-a is the primary"):
+            watched.folder.switch("mysql-b")
+        watched.made.kill("mysql-b", "mysql-c")
+        with pytest.raises(StepFailed, match="no replica follows"):
+            watched.folder.switch("mysql-a")
+
+        assert watched.primary() == "mysql-a"
+        assert not watched.events("fenced", "promoted")
