@@ -94,7 +94,7 @@ def _wrong(link: Link, before: Link | None) -> str:
     if not link.previous_sha256:
         return "the manifest names no previous run, but it is not the first"
     if before is None:
-        return f"the run before it, {link.previous_id}, number {link.sequence - 1}, is not there: it was taken away"
+        return f"the run before it, {link.previous_id}, number {link.sequence - 1}, is missing: taken away, or damaged"
     if before.sha256 != link.previous_sha256:
         return f"the manifest of the run before it, {link.previous_id}, was altered or exchanged"
     return ""
