@@ -84,9 +84,14 @@ class Sql:
 
 
 class Redis:
-    """A Redis command: right while a regular expression is found in the raw answer."""
+    """A Redis command: right while a regular expression is found in the raw answer.
 
-    def __init__(self, host: str, port: int, *, command: str, matches: str) -> None:
+    Args:
+        anew: whether each question comes over a connection of its own.
+    """
+
+    def __init__(self, host: str, port: int, *, command: str, matches: str, anew: bool = False) -> None:
+        self._anew = anew
         self._where = (host, port)
         self._command = command.encode() + b"\r\n"
         self._matches = re.compile(matches, re.MULTILINE)
@@ -105,6 +110,8 @@ class Redis:
                 answer += more
         if not answer:
             raise ConnectionResetError("closed without an answer")
+        if self._anew:
+            self.hang_up()
         text = answer.decode(errors="replace")
         found = self._matches.search(text)
         return found is not None, " ".join((found[0] if found else text[:80]).split())

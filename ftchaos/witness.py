@@ -140,7 +140,7 @@ class Target:
             the first value of the first row is true, or with ``matches`` while that is found in the row.
         command: the command of a ``redis`` question; its answer is right while ``matches`` is found in it.
         matches: a regular expression.
-        anew: whether each ``sql`` question comes over a connection of its own.
+        anew: whether each question comes over a connection of its own.
         within_s: how long the answer to a question may take; whoever is slower is down.
     """
 
@@ -168,7 +168,7 @@ class Target:
             login = {"user": self.user, "secret_file": self.secret_file, "database": self.database}
             return Sql(self.host, self.port, sql=self.sql, matches=self.matches, anew=self.anew, **login)
         if self.kind == "redis" and self.command and self.matches:
-            return Redis(self.host, self.port, command=self.command, matches=self.matches)
+            return Redis(self.host, self.port, command=self.command, matches=self.matches, anew=self.anew)
         if self.kind in ("sql", "redis"):
             raise ValueError(f"{self.name} is asked nothing")
         if self.kind not in ("greeting", "tcp", "http"):

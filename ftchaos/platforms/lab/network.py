@@ -14,6 +14,7 @@ import shutil
 import socket
 import struct
 import subprocess
+import sys
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
@@ -32,10 +33,12 @@ class Network:
     """Places that are network namespaces, joined by a bridge."""
 
     def __init__(self, layout: Layout) -> None:
+        self._layout = layout
         self._home = os.open("/proc/self/ns/net", os.O_RDONLY)
         self._places = {place: namespaces.new_network() for place in PLACES}
         self._down: set[str] = set()
         self._blocked: set[Flow] = set()
+        self._slow: dict[str, tuple[float, subprocess.Popen[bytes]]] = {}
         # The namespaces are named to ip by descriptors, which needs no /run/netns.
         self._ip(
             "link set lo up",
@@ -86,6 +89,43 @@ class Network:
     def blocked(self) -> list[Flow]:
         """The flows that vanish at this moment."""
         return sorted(self._blocked)
+
+    def slow(self, place: str, delay_s: float, ports: Collection[int]) -> None:
+        """Let each packet from and to these TCP ports of a place come later; idempotent.
+
+        Raises:
+            StepFailed: the cable cannot be lengthened.
+        """
+        self.quicken(place)
+        outer, inner = f"slow-{place}", f"wait-{place}"
+        self._ip(
+            f"link add {outer} type veth peer name {inner}",
+            f"link set {inner} up",
+            f"link set {outer} master {_BRIDGE} up",
+        )
+        what = [place, inner, str(delay_s), self._layout.address(place), *map(str, ports)]
+        argv = [sys.executable, "-m", "ftchaos.platforms.lab.slowing", *what]
+        line = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self._slow[place] = delay_s, line
+        if line.stdout is None or line.stdin is None or line.stdout.readline() != b"ready\n":
+            self.quicken(place)
+            raise StepFailed(f"the cable of {place} cannot be lengthened", "read supervisor.log in the lab's folder")
+        self._ip(f"link set {place} nomaster")
+        line.stdin.write(b"go\n")
+        line.stdin.flush()
+
+    def quicken(self, place: str) -> None:
+        """Undo :meth:`slow`; idempotent."""
+        if place not in self._slow:
+            return
+        _, line = self._slow.pop(place)
+        line.kill()
+        line.communicate()
+        self._ip(f"link set {place} master {_BRIDGE}", f"link del slow-{place}")
+
+    def slowed_s(self, place: str) -> float:
+        """By how much packets from and to the place come later; 0.0 when they do not."""
+        return self._slow[place][0] if place in self._slow else 0.0
 
     def _filter(self, unwanted: set[Flow]) -> None:
         program = shutil.which("nft") or shutil.which("nft", path="/usr/sbin:/sbin")
@@ -166,6 +206,24 @@ class Loopback:
 
     def unblock(self, wanted: Collection[Flow]) -> None:
         """Nothing to mend."""
+
+    def slow(self, place: str, delay_s: float, ports: Collection[int]) -> None:
+        """Refused, as :meth:`cut`.
+
+        Raises:
+            Invalid: always.
+        """
+        raise Invalid(
+            f"{place} cannot be slowed: this lab runs on loopback addresses",
+            "run as root, or allow unprivileged user namespaces; `ftchaos doctor` says how",
+        )
+
+    def quicken(self, place: str) -> None:
+        """Nothing to mend."""
+
+    def slowed_s(self, place: str) -> float:
+        """Never."""
+        return 0.0
 
     def blocked(self) -> list[Flow]:
         """None ever."""

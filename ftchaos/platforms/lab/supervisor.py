@@ -167,6 +167,16 @@ class Supervisor:
         self.network.unblock(from_json(flows))
         self.write()
 
+    async def slow_place(self, place: str, delay_s: float, ports: list[int]) -> None:
+        """Let packets from and to TCP ports of a place come later; idempotent."""
+        await asyncio.to_thread(self.network.slow, place, delay_s, ports)
+        self.write()
+
+    async def quicken_place(self, place: str) -> None:
+        """Undo :meth:`slow_place`; idempotent."""
+        await asyncio.to_thread(self.network.quicken, place)
+        self.write()
+
     async def ask(self, questions: list[tuple[str, int, str]]) -> list[str]:
         """The raw replies of Redis servers, each asked from inside its own place; empty where one gave none in time.
 
@@ -204,7 +214,12 @@ class Supervisor:
             "addresses": self.layout.addresses(),
             "faults_not_to_be_had": _faults_not_to_be_had(self.settings.mode),
             "places": {
-                name: {"pid": place.host_pid, "alive": place.alive, "cut": self.network.is_cut(name)}
+                name: {
+                    "pid": place.host_pid,
+                    "alive": place.alive,
+                    "cut": self.network.is_cut(name),
+                    "slowed_s": self.network.slowed_s(name),
+                }
                 for name, place in self.roster.places.items()
             },
             "blocked": [str(flow) for flow in self.network.blocked()],
@@ -237,6 +252,7 @@ async def supervise(settings: Settings) -> None:
         for name in (
             *("status", "begin_service", "kill_service", "forget_service", "remember", "down", "ask"),
             *("kill_zone", "begin_zone", "cut_zone", "mend_zone", "block", "unblock"),
+            *("slow_place", "quicken_place"),
         )
     }
 
