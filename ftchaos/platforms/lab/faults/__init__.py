@@ -21,6 +21,7 @@ from ftchaos.platforms.lab.faults import (
     mysql_replica,
     queue_master,
     redis_masters,
+    slowness,
     target,
     zone,
 )
@@ -46,6 +47,7 @@ FAULTS = {
     "fill_disk": Fault(disk.plan, disk.inject, disk.heal),
     "kill_instance": Fault(instance.plan, instance.inject, instance.heal),
     "lose_target": Fault(target.plan, target.inject, target.heal),
+    "slow_dependency": Fault(slowness.plan, slowness.inject, slowness.heal),
     "weaken_durability": Fault(durability.plan, durability.inject, durability.heal),
 }
 
