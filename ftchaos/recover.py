@@ -15,7 +15,7 @@ from pathlib import Path
 from ftchaos import guard, manifest, notes, platforms, state
 from ftchaos.atomic import write
 from ftchaos.clock import now
-from ftchaos.errors import FtchaosError, Invalid, Locked, Refused
+from ftchaos.errors import FtchaosError, Invalid, Locked, Refused, StepFailed
 from ftchaos.guard import EnvironmentLock
 from ftchaos.notes import Note, forget, undo_log
 from ftchaos.run import Run
@@ -23,8 +23,11 @@ from ftchaos.undo import FILE, UndoLog, repair
 
 __all__ = ["forget", "undo_log"]  # of the notes; to be had here too
 
-WAIT_S = 120.0
+WAIT_S = 300.0
 """How long one recovery waits for another of the same run."""
+
+LISTEN_S = 3.0
+"""A run looks four times a second whether it shall stop."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,27 @@ def one_under_way(run_id: str | None) -> Note:
     raise Invalid(fact, known)
 
 
+def stop(run_id: str | None, reason: str) -> Note:
+    """Have a run under way stop: the one of that id, or the only one.
+
+    Raises:
+        Invalid: there is none, or more than one to choose from.
+        StepFailed: it does not listen.
+    """
+    note = one_under_way(run_id)
+    notes.ask_to_stop(note.run_id, reason)
+    undo, deadline = UndoLog(undo_log(note.run_id)), now() + LISTEN_S
+    while notes.note(note.run_id).exists() and not undo.stopped():
+        if now() > deadline:
+            holder = guard.holder(note.lock)
+            raise StepFailed(
+                f"the run {note.run_id} was asked to stop and does not listen",
+                f"send SIGTERM to its process{f' {holder.pid}' if holder else ''}: it heals what it harmed, and ends",
+            )
+        time.sleep(0.05)
+    return note
+
+
 def keep_undo(run_id: str, folder: Path) -> None:
     """Put the undo log into the run's evidence."""
     if undo_log(run_id).exists():
@@ -123,7 +147,10 @@ def recover(*, dry_run: bool, progress: Callable[[str], None]) -> list[Recovered
         except Invalid as error:
             found.append(Recovered(path.stem, "", [], [error.fact]))
             continue
-        one = note and recover_run(note, dry_run=dry_run, progress=progress)
+        try:
+            one = note and recover_run(note, dry_run=dry_run, progress=progress)
+        except Locked as error:
+            one = Recovered(path.stem, "", [], [error.fact])
         if one:
             found.append(one)
     found.extend(_labs(dry_run, progress))
@@ -140,6 +167,9 @@ def recover_run(
 
     Returns:
         What was done; None when there is nothing to do: the run is alive, or another has recovered it meanwhile.
+
+    Raises:
+        Locked: another recovery does not end.
     """
     with EnvironmentLock(note.lock) as lock:
         if not _take(lock, note, progress) or not notes.note(note.run_id).exists():
@@ -155,15 +185,14 @@ def _take(lock: EnvironmentLock, note: Note, progress: Callable[[str], None]) ->
         try:
             lock.acquire(f"{guard.RECOVERY}{note.run_id}")
             return True
-        except Locked as error:
+        except Locked:
             holder = guard.holder(note.lock)
             if holder is not None and holder.run_id == note.run_id and holder.alive:
                 progress(f"{note.run_id} is still running; it is left alone")
                 return False
             # Any other holder is there for a moment only: no run begins here before this one is healed.
             if now() > deadline:
-                progress(f"{note.run_id} is left alone: {error.fact}")
-                return False
+                raise
             if not told and holder is not None and holder.alive:
                 told = True
                 progress(f"{note.run_id}: waiting for {holder}")

@@ -16,10 +16,9 @@ def stop(run: str | None, reason: str, as_json: bool) -> None:
 
     RUN is its id, and may be left out where only one is under way.
     """
-    from ftchaos import notes, recover
+    from ftchaos import recover
 
-    note = recover.one_under_way(run)
-    notes.ask_to_stop(note.run_id, reason or "`ftchaos stop` was called")
+    note = recover.stop(run, reason or "`ftchaos stop` was called")
     if as_json:
         click.echo(json.dumps({"run_id": note.run_id, "environment": note.environment}))
     else:

@@ -19,10 +19,11 @@ from small_labs import bring_up, wait_until
 from ftchaos import conclusion, evidence, guard, manifest, notes, recover
 from ftchaos.cli import cli
 from ftchaos.clock import Clock
-from ftchaos.errors import Invalid
+from ftchaos.errors import Invalid, StepFailed
 from ftchaos.objectives import Objectives
 from ftchaos.platforms.lab.lab import Lab
 from ftchaos.process import alive
+from ftchaos.reaper import Reaper
 from ftchaos.record import RunRecord
 from ftchaos.undo import UndoLog
 
@@ -301,9 +302,6 @@ def test_a_person_who_recovers_at_the_same_time_is_no_harm(lab: Lab, tmp_path: P
 
 
 def test_run_that_cannot_have_a_reaper_does_not_begin(state: Path) -> None:
-    from ftchaos.errors import StepFailed
-    from ftchaos.reaper import Reaper
-
     with pytest.raises(StepFailed, match="the reaper cannot be begun"):
         Reaper.begin("no-such-folder/run")
 
@@ -322,6 +320,13 @@ def test_live_run_is_found_stopped_by_command_and_left_alone_by_recover(lab: Lab
     run.say("end")
     assert "ended" == run.hear()
     assert not notes.stop_file(RUN).exists()
+
+
+def test_run_that_does_not_listen_is_not_said_to_stop(lab: Lab, tmp_path: Path) -> None:
+    run = _Begun(lab, tmp_path, harms=False)
+
+    with pytest.raises(StepFailed, match=rf"does not listen\nHINT: send SIGTERM to its process {run.process.pid}"):
+        recover.stop(RUN, "in vain")
 
 
 def test_stop_without_a_run_says_where_it_looked(state: Path) -> None:
