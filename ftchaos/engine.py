@@ -228,15 +228,14 @@ def begin(experiment: Mapping[str, Any], configuration: Mapping[str, Any]) -> No
     progress = _session.progress = _session.progress or runs.SilentProgress()
     permit = plan.permit()
     plan.platform.targets()  # whatever cannot be reached is refused while nothing is there yet
-    harms = plan.harms()
-    for harm in harms:
-        _ensure_within(plan, harm)
     run_id = runs.new_id(plan.extension.id)
     lock = guard.EnvironmentLock(plan.platform.lock_name)
     lock.acquire(run_id)
     try:
-        permit.use(run_id)
         recover.ensure_nothing_left(plan.platform.lock_name)
+        for harm in plan.harms():
+            _ensure_within(plan, harm)
+        permit.use(run_id)
         folder = runs.make_folder(plan.options.reports, run_id)
         record = _record(plan, run_id)
         run = Run(

@@ -9,10 +9,8 @@ from pathlib import Path
 
 import pytest
 from residue import gone_within
-from trials import Trials
+from trials import LAB, Trials
 from workplaces import Workplace
-
-LAB = "trials"
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,8 @@ from ftchaos.platforms.lab import faults
 from ftchaos.platforms.lab.lab import Lab
 from ftchaos.report import progress
 
+LAB = "trials"
+
 
 @dataclass(frozen=True)
 class Trials:
