@@ -14,6 +14,11 @@ from ftchaos.errors import Invalid
 
 LARGEST_BYTES = 1 << 20
 DEEPEST = 40
+LONGEST_CHARACTERS = 40
+_BEGINS = (
+    yaml.BlockMappingStartToken, yaml.BlockSequenceStartToken, yaml.FlowMappingStartToken, yaml.FlowSequenceStartToken
+)  # fmt: skip
+_ENDS = (yaml.BlockEndToken, yaml.FlowMappingEndToken, yaml.FlowSequenceEndToken)
 
 Location = tuple[str | int, ...]
 
@@ -40,7 +45,8 @@ class YamlFile:
 
     def problem(self, location: Location, fact: str, hint: str) -> Invalid:
         """The error for a value of this file."""
-        key = ".".join(map(str, location))
+        # A key may hold whatever YAML can spell, escape sequences of a terminal too.
+        key = ".".join(str(part) if str(part).isprintable() else repr(part) for part in location)
         return Invalid(f"{self.path}, line {self.line(location)}, {key}: {fact}", hint)
 
     def invalid(self, error: ValidationError) -> Invalid:
@@ -80,6 +86,7 @@ def read_yaml(path: Path) -> YamlFile:
             raise Invalid(f"{path} is not a YAML mapping", "it begins with a key such as 'title:'")
         for location, inner in _walk(node, ()):
             lines[location] = inner.start_mark.line + 1
+            _ensure_readable(inner)
         data = yaml.safe_load(text)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
@@ -93,7 +100,11 @@ def read_yaml(path: Path) -> YamlFile:
 
 
 def _compose(text: str) -> yaml.Node | None:
+    depth = 0  # looked at here already, as the composer would go down by recursion
     for token in yaml.scan(text, Loader=yaml.SafeLoader):
+        depth += isinstance(token, _BEGINS) - isinstance(token, _ENDS)
+        if depth > DEEPEST:
+            raise yaml.MarkedYAMLError(problem="nested too deeply", problem_mark=token.start_mark)
         if isinstance(token, yaml.AliasToken | yaml.AnchorToken):
             raise yaml.MarkedYAMLError(problem="anchors and aliases are not accepted", problem_mark=token.start_mark)
     return yaml.compose(text, Loader=yaml.SafeLoader)
@@ -115,3 +126,22 @@ def _walk(node: yaml.Node, location: Location) -> Iterator[tuple[Location, yaml.
     elif isinstance(node, yaml.SequenceNode):
         for index, value in enumerate(node.value):
             yield from _walk(value, (*location, index))
+
+
+def _ensure_readable(node: yaml.Node) -> None:
+    """Refuse what YAML takes for a date or a number and cannot make one of, or none that Python can work with."""
+    if not isinstance(node, yaml.ScalarNode) or node.tag not in (
+        "tag:yaml.org,2002:int",
+        "tag:yaml.org,2002:timestamp",
+    ):
+        return
+    problem = ""
+    if len(node.value) > LONGEST_CHARACTERS:
+        problem = f"a number or a date of more than {LONGEST_CHARACTERS} characters is not accepted"
+    else:
+        try:
+            yaml.constructor.SafeConstructor().construct_object(node)
+        except ValueError as error:
+            problem = f"{node.value!r} is a value that YAML cannot read: {error}"
+    if problem:
+        raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
