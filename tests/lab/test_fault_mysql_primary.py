@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -116,6 +117,17 @@ def test_a_fault_that_outlasts_the_failover_is_healed_and_who_diverged_is_made_a
 def test_a_crash_half_way_is_healed(lab: Lab, manner: str, after: int) -> None:
     heals_after_a_crash(lab, FAULT, after, manner=manner)
     ensure_whole(lab, 9300)
+
+
+def test_a_heal_that_died_while_it_made_a_server_anew_is_completed(lab: Lab) -> None:
+    harm = plan(lab, FAULT)
+    follower = next(server for name, server in Tier(lab).servers.items() if name != Tier(lab).primary.name)
+    lab.call("forget_service", name=follower.name)
+    shutil.rmtree(follower.datadir)
+
+    assert f"{follower.name} held" in heal(lab, FAULT, harm)
+    ensure_all_run(lab)
+    ensure_whole(lab, 9500)
 
 
 def test_the_manager_refuses_to_demote_who_does_not_lead(lab: Lab) -> None:

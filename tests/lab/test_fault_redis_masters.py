@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,9 +20,11 @@ from fault_bench import (
 from small_labs import bring_up, wait_until
 
 from ftchaos.errors import Invalid, StepFailed
+from ftchaos.platforms.base import Harm
 from ftchaos.platforms.lab import faults, standing
 from ftchaos.platforms.lab.lab import Lab
-from ftchaos.platforms.lab.redis import cluster_nodes
+from ftchaos.platforms.lab.redis import cluster_nodes, slot_range
+from ftchaos.workload import cluster
 
 FAULT = "fail_redis_masters"
 
@@ -77,15 +80,23 @@ def test_the_other_shards_are_written_while_one_has_no_master(lab: Lab) -> None:
 
 
 def test_a_partition_that_outlasts_the_failover_is_healed(lab: Lab) -> None:
-    before = standing_masters(lab)["a"]
-    harm = plan(lab, FAULT, which="one", manner="partition")
+    shard, before, harm = one_within_the_quorum(lab, "partition")
     faults.FAULTS[FAULT].inject(lab, harm)
-    assert wait_until(lambda: standing_masters(lab).get("a") not in (None, before), 20)
+    assert wait_until(lambda: standing_masters(lab).get(shard) not in (None, before), 20)
 
     heal(lab, FAULT, harm)
     ensure_all_run(lab)
 
     assert before not in standing_masters(lab).values()
+
+
+def one_within_the_quorum(lab: Lab, manner: str) -> tuple[str, str, Harm]:
+    """A shard, its master, and the fault of it; after some failovers a zone may have two masters."""
+    for shard, master in standing_masters(lab).items():
+        harm = plan(lab, FAULT, which=master, manner=manner)
+        if not harm.quorum_lost:
+            return shard, master, harm
+    raise AssertionError("all masters stand in one zone")
 
 
 def standing_masters(lab: Lab) -> dict[str, str]:
@@ -104,6 +115,48 @@ def test_without_a_quorum_the_heal_keeps_what_the_replicas_have(lab: Lab, tmp_pa
     assert "the Redis Cluster" == harm.quorum_lost
     assert {"cache-a", "cache-b", "cache-c"} <= set(harm.hits)
     assert written == {key: cli(lab, "redis-cluster-b1", "GET", key) for key in written}
+
+
+# Writes one key after the other to one server until that is gone or told to stop, and says how many were acknowledged.
+_WRITER = """
+import socket, sys, time
+server = socket.create_connection((sys.argv[1], int(sys.argv[2])), 1)
+count, until = 0, time.monotonic() + float(sys.argv[4])
+print("begun", flush=True)
+try:
+    while time.monotonic() < until:
+        server.sendall(b"SET {%s}%d x\\r\\n" % (sys.argv[3].encode(), count))
+        if server.recv(100) != b"+OK\\r\\n":
+            break
+        count += 1
+except OSError:
+    pass
+print(count)
+"""
+
+
+@pytest.mark.parametrize(("manner", "inside"), [("lag", False), ("partition", True)])
+def test_what_only_the_old_master_acknowledged_is_lost(lab: Lab, manner: str, inside: bool) -> None:
+    shard, master, harm = one_within_the_quorum(lab, manner)
+    node = next(node for node in cluster_nodes(lab.layout) if node.name == master)
+    tag = cluster.tag(*slot_range(standing.SHARDS.index(shard)))
+    argv = [sys.executable, "-c", _WRITER, node.address, str(node.port), tag, "4"]
+    with subprocess.Popen(
+        lab.client_argv(argv, harm.inside) if inside else lab.client_argv(argv), stdout=subprocess.PIPE, text=True
+    ) as writer:
+        assert writer.stdout is not None
+        assert "begun" == writer.stdout.readline().strip()
+        faults.FAULTS[FAULT].inject(lab, harm)
+        acknowledged = int(writer.stdout.readline())
+    assert wait_until(lambda: standing_masters(lab).get(shard) not in (None, master), 20)
+    heal(lab, FAULT, harm)
+    leader = standing_masters(lab)[shard]
+
+    last = [number for number in range(acknowledged) if number >= acknowledged - 10]
+    kept = [number for number in last if "x" == cli(lab, leader, "GET", f"{{{tag}}}{number}")]
+    assert acknowledged > 50
+    assert [] == kept
+    assert "x" == cli(lab, leader, "GET", f"{{{tag}}}0")
 
 
 @pytest.mark.parametrize(("manner", "after"), [("kill", 0), ("lag", 1), ("lag", 9), ("partition", 0)])

@@ -6,6 +6,9 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from ftchaos.errors import Invalid
+from ftchaos.platforms.lab.layout import Layout
+
 TABLE = "ftchaos"
 
 
@@ -47,6 +50,19 @@ class Flow:
 def from_json(data: Iterable[dict[str, Any]]) -> list[Flow]:
     """Flows from what :meth:`Flow.to_json` gave."""
     return [Flow(**one) for one in data]
+
+
+def ensure_possible(layout: Layout) -> None:
+    """Check that places of a lab can be cut from each other.
+
+    Raises:
+        Invalid: it runs on loopback addresses.
+    """
+    if layout.mode == "loopback":
+        raise Invalid(
+            "nothing can be cut in this lab: it runs on loopback addresses",
+            "run as root, or allow unprivileged user namespaces; `ftchaos doctor` says how",
+        )
 
 
 def into(place: str) -> list[Flow]:

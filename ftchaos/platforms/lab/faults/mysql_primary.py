@@ -36,6 +36,8 @@ def plan(standing: Standing, manner: str = KILL) -> Harm:
     """
     if manner not in CLAUSES:
         raise Invalid(f"a MySQL primary cannot fail in the manner {manner!r}", f"choose {', '.join(CLAUSES)}")
+    if manner in (PARTITION, LAG):
+        flows.ensure_possible(standing.layout)
     member = standing.members[standing.primary]
     return Harm(
         CLAUSES[manner].format(name=member.name, zone=member.zone),

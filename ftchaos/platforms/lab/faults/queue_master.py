@@ -33,6 +33,8 @@ def plan(standing: Standing, manner: str = "kill") -> Harm:
     """
     if manner not in VERBS:
         raise Invalid(f"the queue's master cannot fail in the manner {manner!r}", f"choose {', '.join(VERBS)}")
+    if manner != "kill":
+        flows.ensure_possible(standing.layout)
     master = standing.members[standing.queue_master]
     hit = [master]
     if manner == "partition":

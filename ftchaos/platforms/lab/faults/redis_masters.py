@@ -38,6 +38,8 @@ def plan(standing: Standing, which: str = "one", manner: str = "kill") -> Harm:
     """
     if manner not in MANNERS:
         raise Invalid(f"a Redis master cannot fail in the manner {manner!r}", f"choose {', '.join(MANNERS)}")
+    if manner != "kill":
+        flows.ensure_possible(standing.layout)
     masters = _chosen(standing, which)
     zones = list(dict.fromkeys(standing.zone_of(name) for name in masters))
     hit = list(masters)

@@ -35,6 +35,8 @@ def plan(standing: Standing, zone: str = "primary", manner: str = OUTAGE) -> Har
     """
     if manner not in CLAUSES:
         raise Invalid(f"a zone cannot fail in the manner {manner!r}", f"choose {', '.join(CLAUSES)}")
+    if manner != OUTAGE:
+        flows.ensure_possible(standing.layout)
     chosen = standing.zone_of(standing.primary) if zone == "primary" else ensure_zone(zone)
     fallen = standing.in_zone(chosen)
     targets = [Target(chosen, "zone", chosen, len(ZONES))]
