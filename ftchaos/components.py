@@ -165,7 +165,13 @@ def _done(seen: Seen) -> Operations:
 def _told(seen: Seen) -> Operations:
     """What was heard of each acknowledged upload as an operation: it succeeded when it was heard in time."""
     heard = seen.heard or {}
-    return _operations((at, min(heard[upload]) - at if upload in heard else None) for at, upload in _acknowledged(seen))
+    # Before the first word was heard nobody may have listened yet.
+    listening_at = min((min(instants) for instants in heard.values()), default=-math.inf)
+    return _operations(
+        (at, min(heard[upload]) - at if upload in heard else None)
+        for at, upload in _acknowledged(seen)
+        if at >= listening_at
+    )
 
 
 def _operations(rows: Iterable[tuple[float, float | None]]) -> Operations:

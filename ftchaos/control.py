@@ -14,7 +14,7 @@ from typing import Any
 
 from chaoslib.exceptions import InterruptExecution
 
-from ftchaos import activities, engine
+from ftchaos import activities, engine, stop
 from ftchaos.run import active
 
 ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -80,7 +80,7 @@ def cleanup_control() -> None:
 
 def _end(journal: dict[str, Any] | None) -> None:
     """From here on nothing may stop the healing."""
-    for number in (*ENDING, signal.SIGUSR1, signal.SIGUSR2):
+    for number in (*ENDING, stop.SIGNAL, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(number, signal.SIG_IGN)
     try:
         engine.end(journal)
@@ -93,7 +93,7 @@ def _end(journal: dict[str, Any] | None) -> None:
 
 def _exit(number: int, frame: FrameType | None) -> None:
     # A second signal while the first unwinds would cut the unwinding short.
-    for each in ENDING:
+    for each in (*ENDING, stop.SIGNAL):
         signal.signal(each, signal.SIG_IGN)
     engine.interrupted(signal.Signals(number).name)
     raise SystemExit(128 + number)

@@ -33,7 +33,7 @@ from ftchaos.platforms.base import Harm, Platform
 from ftchaos.record import RunRecord
 from ftchaos.run import Progress, Run
 from ftchaos.traffic import TrafficProcesses
-from ftchaos.undo import Healing, UndoLog
+from ftchaos.undo import Healing, UndoLog, repair
 from ftchaos.units import duration_s
 from ftchaos.watchers import Watchers
 
@@ -256,8 +256,7 @@ def begin(experiment: Mapping[str, Any], configuration: Mapping[str, Any]) -> No
     _session.lock = lock
     runs.activate(run)
     drill = plan.extension.kind == "drill"
-    if not drill:
-        _session.watchers = Watchers(run, plan.settings.stop or Stop())
+    _session.watchers = Watchers(run, None if drill else plan.settings.stop or Stop())
     logfile.into(folder)
     progress.note(f"run {run_id}: {plan.loaded.definition.title}")
     plan.platform.begin(run_id, run.undo, progress.note)
@@ -414,8 +413,8 @@ def _write_evidence(run: Run, journal: dict[str, Any] | None, healing: Healing) 
         fact = error.fact if isinstance(error, StepFailed) else f"{fact}: {error.strerror}"
         if healing.failed:
             record, problem = healing.failed[0]
-            raise HealFailed(f"not healed: {record.why}: {problem}; and {fact}", "run `ftchaos recover`") from error
-        raise Inconclusive(fact, "make room there; `ftchaos recover` then completes it") from error
+            raise HealFailed(f"not healed: {record.why}: {problem}; and {fact}", f"run `{repair()}`") from error
+        raise Inconclusive(fact, f"make room there; `{repair()}` then completes it") from error
 
 
 def _tell(journal: dict[str, Any], evidence: Evidence) -> None:

@@ -32,7 +32,8 @@ class Promises:
         if self.recovery_time_s is not None:
             found.append(f"Whatever is hit meets its objectives again within {human_duration(self.recovery_time_s)}.")
         for kind, most in self.lost.items():
-            found.append(f"At most {most:,} acknowledged writes of {kind} are lost.")
+            many = f"At most {most:,} acknowledged writes of {kind} are lost."
+            found.append(many if most else f"No acknowledged write of {kind} is lost.")
         if self.success is not None:
             found.append(f"At least {self.success:.1%} of requests succeed throughout.")
         if self.jobs:
@@ -81,7 +82,7 @@ def _broken(promises: Promises, kept: Kept) -> Iterator[str]:
     for kind, most in promises.lost.items():
         lost = _lost(kind, kept)
         if lost is not None and lost > most:
-            yield f"{lost:,} acknowledged writes of {kind} were lost, where at most {most:,} are promised"
+            yield f"{lost:,} acknowledged writes of {kind} were lost, where {_at_most(most)} promised"
     if promises.success is not None and kept.success is not None and kept.success < promises.success:
         yield f"{kept.success:.2%} of requests succeeded, where {promises.success:.1%} are promised"
     if promises.jobs and kept.jobs is not None and kept.jobs.pending:
@@ -101,6 +102,10 @@ def _unknown(promises: Promises, kept: Kept) -> Iterator[str]:
         yield "which share of requests succeeded"
     if promises.jobs and kept.jobs is None:
         yield "whether the work of acknowledged uploads was done"
+
+
+def _at_most(most: int) -> str:
+    return f"at most {most:,} are" if most else "none is"
 
 
 def _lost(kind: str, kept: Kept) -> int | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from ftchaos import notes, platforms, stop
 from ftchaos.clock import now
@@ -19,13 +19,14 @@ class Watchers:
     """The reaper and the stop conditions of one run.
 
     Args:
-        limits: when the run is stopped, and how long a fault may last.
+        limits: when the run is stopped, and how long a fault may last. None for a drill, whose disaster is meant to
+            last until it has recovered from it: only somebody who asks stops that, and ``ftchaos recover`` heals it.
     """
 
-    def __init__(self, run: Run, limits: Stop) -> None:
+    def __init__(self, run: Run, limits: Stop | None) -> None:
         self._run = run
         self._limits = limits
-        self._reaper: Reaper | None = Reaper.begin(run.id, limits.after)
+        self._reaper = None if limits is None else Reaper.begin(run.id, limits.after)
         self._watch: stop.Watch | None = None
 
     def watch(self, harms: Iterable[Harm], zone_of: Mapping[str, str]) -> None:
@@ -35,6 +36,10 @@ class Watchers:
             harms: what will be hit.
             zone_of: the zone of every server that may be seen to go down.
         """
+        limits = self._limits
+        if limits is None:
+            self._begin([self._asked])
+            return
         targets: list[Target] = []
         signs: set[str] = set()
         for harm in harms:
@@ -51,10 +56,16 @@ class Watchers:
 
         def too_bad() -> str:
             at = now()
-            lately = self._run.traffic.lately(at - self._limits.longer_than - 2)
-            return stop.service_too_bad(lately, self._limits.success, self._limits.longer_than, at)
+            lately = self._run.traffic.lately(at - limits.longer_than - 2)
+            return stop.service_too_bad(lately, limits.success, limits.longer_than, at)
 
-        self._watch = stop.Watch([lambda: notes.asked_to_stop(self._run.id), stranger, too_bad], self._stop)
+        self._begin([self._asked, stranger, too_bad])
+
+    def _asked(self) -> str:
+        return notes.asked_to_stop(self._run.id)
+
+    def _begin(self, conditions: Sequence[stop.Condition]) -> None:
+        self._watch = stop.Watch(conditions, self._stop)
         self._watch.begin()
 
     def _stop(self, reason: str) -> None:

@@ -134,7 +134,7 @@ def zone_outage_failed() -> Evidence:
     evidence.verdict, evidence.exit_code = "failed", 1
     evidence.reasons = [
         "A promise was broken: the queue was not restored within the 60 s promised.",
-        "A promise was broken: 212 acknowledged writes of redis-wait were lost, where at most 0 are promised.",
+        "A promise was broken: 212 acknowledged writes of redis-wait were lost, where none is promised.",
         "A promise was broken: the work of 437 acknowledged uploads was not done.",
         "The data is damaged: mysql-c holds what mysql-b holds: 48,211 rows differ.",
     ]

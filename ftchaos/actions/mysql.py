@@ -27,7 +27,8 @@ def destroy_database_tier() -> str:
     run = current()
     recovery = run.platform.recovery()
     targets = list(recovery.destroy_targets())
-    step = recovery.destroy(run.undo, run.id, lambda: run.begin_fault(DESTROYED, targets))
+    with run.undo.injecting():
+        step = recovery.destroy(run.undo, run.id, lambda: run.begin_fault(DESTROYED, targets))
     proven_at = _prove(run, targets)
     run.keep("destroy", Step(step.summary, facts={**step.facts, "proven_at": proven_at}))
     return step.summary

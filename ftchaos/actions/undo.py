@@ -5,7 +5,7 @@ from __future__ import annotations
 from ftchaos import platforms
 from ftchaos.errors import HealFailed
 from ftchaos.run import current
-from ftchaos.undo import is_fault
+from ftchaos.undo import is_fault, repair
 
 __all__ = ["heal"]
 
@@ -22,5 +22,5 @@ def heal() -> str:
     healing = run.undo.heal(platforms.heal, run.progress.note, only=is_fault)
     if healing.failed:
         record, error = healing.failed[0]
-        raise HealFailed(f"not healed: {record.why}: {error}", "run `ftchaos recover`")
+        raise HealFailed(f"not healed: {record.why}: {error}", f"run `{repair()}`")
     return f"healed: {len(healing.healed)}"

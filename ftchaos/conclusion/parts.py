@@ -162,7 +162,7 @@ def undo(raw: Raw) -> evidence.Undo:
                 detail=one.error or one.detail,
                 recorded_at=one.recorded_at,
                 healed_at=one.healed_at,
-                repair=REPAIR if one.error else "",
+                repair=(one.repair or REPAIR) if one.error else "",
             )
             for one in raw.undo
         ],

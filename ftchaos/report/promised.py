@@ -15,7 +15,7 @@ from ftchaos.evidence import Evidence
 _BROKEN = "A promise was broken: "
 _UNKNOWN = "It is not known: "
 _RECOVERY = re.compile(r"^Whatever is hit ")
-_LOST = re.compile(r"^At most .+ acknowledged writes of (?P<kind>.+) are lost\.$")
+_LOST = re.compile(r"^(No acknowledged write|At most .+ acknowledged writes) of (?P<kind>.+) (is|are) lost\.$")
 _SUCCESS = re.compile(r"^At least .+ of requests succeed ")
 _JOBS = re.compile(r"^All work of acknowledged uploads ")
 WORDS = {True: "kept", False: "broken", None: "unknown"}

@@ -192,7 +192,7 @@ def test_an_experiment_that_failed_says_which_promise_was_broken_and_which_store
     text = _words(sample_experiments.zone_outage_failed())
 
     for expected in (
-        "2 of 5 kept, 3 broken", "where at most 0 are promised", "The worst store is redis", "not restored in 60.4 s",
+        "2 of 5 kept, 3 broken", "where none is promised", "The worst store is redis", "not restored in 60.4 s",
         "the upload is there, its work was not done",
     ):  # fmt: skip
         assert expected in text
