@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from ftchaos.gate.confidence import proven_rate
@@ -10,15 +9,13 @@ from ftchaos.gate.decide import Decision, Judged
 from ftchaos.gate.policy import SAME, Requirement, Waiver
 from ftchaos.gate.question import Asked, days
 
-# Besides the control characters, those that turn the direction of writing or cannot be seen.
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff\ufffe\uffff]+")
 _CHARACTERS = 600
 
 
 def plain(text: str) -> str:
     """A text of evidence or of a policy on one line, without what moves a cursor or hides, and not too long."""
     short = text if len(text) <= _CHARACTERS else text[: _CHARACTERS - 1] + "…"
-    return " ".join(_CONTROL.sub(" ", short).split())
+    return " ".join("".join(one if one.isprintable() else " " for one in short).split())
 
 
 def headline(decision: Decision) -> str:

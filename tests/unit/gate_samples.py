@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -60,12 +61,11 @@ def inconclusive(days_ago: float = 1.0, **change: Any) -> Summary:
     return run(days_ago, **{"verdict": "inconclusive", "exit_code": 3, "reason": "The fault was never seen.", **change})
 
 
-def unreadable(days_ago: float = 1.0, **change: Any) -> Summary:
+def unreadable(days_ago: float = 1.0, name: str = "restore") -> Summary:
     """What a store says of a run whose evidence is damaged: its id is all that is known."""
     nothing: dict[str, Any] = {"kind": "", "environment": "", "platform": "", "commit": "", "image": "", "summary": ""}
-    short = run(days_ago, verdict="unreadable", exit_code=70, reason="evidence.json is not evidence", **nothing)
-    values = {name: getattr(short, name) for name in Summary.__slots__}  # type: ignore[attr-defined]
-    return Summary(**{**values, "name": "", **change})
+    short = run(days_ago, name, verdict="unreadable", exit_code=70, reason="evidence.json is not evidence", **nothing)
+    return dataclasses.replace(short, name="")
 
 
 def policy(*requirements: Mapping[str, Any], **more: Any) -> Policy:
