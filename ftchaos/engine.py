@@ -280,9 +280,8 @@ def _ensure_may_hit(plan: Plan, harm: Harm) -> None:
 
 def _ensure_within(plan: Plan, harm: Harm) -> None:
     """Refuse a fault that would hit more than is allowed."""
-    guard.ensure_within(
-        plan.settings.blast_radius, harm.targets, quorum_lost=harm.quorum_lost, beyond_quorum=plan.extension.beyond_quorum
-    )
+    beyond = plan.extension.beyond_quorum
+    guard.ensure_within(plan.settings.blast_radius, harm.targets, quorum_lost=harm.quorum_lost, beyond_quorum=beyond)
 
 
 def _begin_traffic(run: Run, plan: Plan, harms: Sequence[Harm]) -> None:

@@ -1,4 +1,4 @@
-"""Who stands beside a run: the reaper, which heals when the run is gone, and the stop conditions, which end it early."""
+"""Who stands beside a run: the reaper, which heals when it is gone, and the stop conditions, which end it early."""
 
 from __future__ import annotations
 
