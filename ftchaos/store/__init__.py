@@ -12,11 +12,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ftchaos.store.annotation import Annotation
 from ftchaos.store.folder import FolderStore
 from ftchaos.store.summary import Store, Summary
 
-__all__ = ["Annotation", "Store", "Summary", "open"]
+__all__ = ["Store", "Summary", "open"]
 
 S3 = "s3://"
 

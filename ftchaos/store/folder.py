@@ -7,16 +7,20 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ftchaos import chain, evidence, manifest
+from ftchaos import chain, manifest
 from ftchaos.chain import Link
 from ftchaos.errors import Invalid
-from ftchaos.store import annotation, index, shortening
-from ftchaos.store.annotation import Annotation
+from ftchaos.store import index
 from ftchaos.store.index import Entry
 from ftchaos.store.summary import Summary
 
+if TYPE_CHECKING:
+    from ftchaos.store.annotation import Annotation
+
 _LAST = sys.maxsize
+_UNSEALED = ("evidence.json", "annotation.json")
 
 
 class FolderStore:
@@ -44,14 +48,15 @@ class FolderStore:
         return folder
 
     def annotations(self, run_id: str) -> list[Annotation]:
-        return [
-            annotation.read(self.path / name)
-            for name, entry in sorted(self._entries().items())
-            if entry.summary is None and entry.annotates == run_id
-        ]
+        from ftchaos.store import annotation
+
+        ours = [(entry.place, name) for name, entry in self._entries().items() if entry.annotates == run_id]
+        # In the order in which they were added; what is not sealed yet comes last.
+        ours.sort(key=lambda one: one[0][1] if one[0] else _LAST)
+        return [annotation.read(self.path / name) for _, name in ours]
 
     def verify(self, run_ids: Iterable[str]) -> dict[str, list[str]]:
-        entries = self._entries()
+        entries = self._entries(trusting=False)
         broken, found = self._broken(entries), {}
         for run_id in run_ids:
             link = entries[run_id].link if run_id in entries else None
@@ -61,7 +66,7 @@ class FolderStore:
 
     def examine(self) -> Iterator[tuple[str, list[str]]]:
         """All that is here, oldest first, each name with what is wrong with it; last, without a name, the chain."""
-        entries = self._entries()
+        entries = self._entries(trusting=False)
         for name in sorted(entries):
             yield name, self._wrong(name, entries)
         yield "", [words(one) for one in self._broken(entries)]
@@ -73,7 +78,7 @@ class FolderStore:
             findings = manifest.verify(folder)
         except Invalid as error:
             return [error.fact]
-        kept, now = entries[run_id], shortening.entry(folder, entries[run_id].stamp)
+        kept, now = entries[run_id], self._read(run_id, entries[run_id].stamp)
         problems = dataclasses.replace(findings, chain=()).problems()
         if kept != now:
             problems.append(f"the index says otherwise than the run's files: {_difference(kept, now)}")
@@ -85,7 +90,7 @@ class FolderStore:
 
     def _broken(self, entries: Mapping[str, Entry]) -> list[chain.Problem]:
         """What is wrong with the chain of all runs."""
-        links = [entry.link for entry in entries.values() if entry.link is not None]
+        links = [Link(*entry.place) for entry in entries.values() if entry.place is not None]
         try:
             return chain.problems([*links, *self._kept_links()], chain.read_end(self.path))
         except Invalid as error:
@@ -96,42 +101,53 @@ class FolderStore:
         if not (folder / manifest.FILE).exists():
             manifest.write(folder)
 
-    def _entries(self) -> dict[str, Entry]:
-        """Everything here by its name, from the index where that still holds."""
+    def _entries(self, *, trusting: bool = True) -> dict[str, Entry]:
+        """Everything here by its name, from the index where that holds.
+
+        Args:
+            trusting: sealed runs are taken as the index has them; else only those whose manifest was not touched.
+        """
         known, found, fresh = index.load(self._key()), {}, False
-        for name, stamp in self._stamps():
+        for name in self._names():
             entry = known.get(name)
-            if entry is None or entry.stamp != stamp:
-                entry, fresh = shortening.entry(self.path / name, stamp), True
+            if entry is None or not (trusting and entry.sealed):
+                stamp = self._stamp(name)
+                if stamp is None:
+                    continue
+                if entry is None or entry.stamp != stamp:
+                    entry, fresh = self._read(name, stamp), True
             found[name] = entry
         if fresh or len(found) != len(known):
             index.save(self._key(), found)
         return found
 
+    def _read(self, name: str, stamp: str) -> Entry:
+        # What reads evidence is dear to import, and mostly nothing is to be read.
+        from ftchaos.store import shortening
+
+        return shortening.entry(self.path / name, stamp)
+
     def _key(self) -> str:
         return str(self.path.resolve())
 
-    def _stamps(self) -> list[tuple[str, str]]:
-        """The folders of runs that have ended, each with the stamp of the file that says so."""
+    def _names(self) -> list[str]:
         try:
-            names = [one.name for one in os.scandir(self.path) if chain.is_run_id(one.name)]
+            return [one.name for one in os.scandir(self.path) if chain.is_run_id(one.name)]
         except FileNotFoundError:
             return []
         except OSError as error:
-            raise Invalid(
-                f"{self.location} cannot be read: {error.strerror}", "--reports DIR looks elsewhere"
-            ) from error
-        stamps = []
-        root = str(self.path)
-        for name in names:
-            for file in (manifest.FILE, evidence.FILE, annotation.FILE):
-                try:
-                    found = os.stat(f"{root}/{name}/{file}")
-                except (FileNotFoundError, NotADirectoryError):
-                    continue
-                stamps.append((name, f"{file[0]}{found.st_mtime_ns}-{found.st_size}-{found.st_ino}"))
-                break
-        return stamps
+            why = f"{self.location} cannot be read: {error.strerror}"
+            raise Invalid(why, "--reports DIR looks elsewhere") from error
+
+    def _stamp(self, name: str) -> str | None:
+        """Which state of a run this is, by the file that says it has ended; None where none does."""
+        for file in (manifest.FILE, *_UNSEALED):
+            try:
+                found = os.stat(f"{self.path}/{name}/{file}")
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            return f"{file[0]}{found.st_mtime_ns}-{found.st_size}-{found.st_ino}"
+        return None
 
     def _kept_links(self) -> list[Link]:
         """Links of runs that are not here themselves."""
@@ -148,6 +164,8 @@ def words(problem: chain.Problem) -> str:
 
 
 def _wrong_annotation(folder: Path, entries: Mapping[str, Entry]) -> list[str]:
+    from ftchaos.store import annotation
+
     try:
         found = annotation.read(folder)
     except Invalid as error:

@@ -16,20 +16,21 @@ from ftchaos.store.summary import Summary
 def entry(folder: Path, stamp: str) -> Entry:
     """What the index keeps of a folder; a run that cannot be read is kept as such, so that it hides nothing."""
     link, signed_by, damage = _link(folder)
+    place = None if link is None else (link.run_id, link.sequence, link.sha256, link.previous_id, link.previous_sha256)
     if (folder / annotation.FILE).is_file() and not (folder / evidence.FILE).exists():
         try:
-            return Entry(stamp, link, None, annotation.read(folder).annotates)
+            return Entry(stamp, place, None, annotation.read(folder).annotates)
         except Invalid as error:
-            return Entry(stamp, link, None, damage or error.fact)
+            return Entry(stamp, place, None, damage or error.fact)
     try:
         found = evidence.read(folder)
         if found.run_id != folder.name:
             raise Invalid(f"the evidence is that of the run {found.run_id}")
     except Invalid as error:
-        return Entry(stamp, link, _unreadable(folder.name, error.fact, link, signed_by))
+        return Entry(stamp, place, _unreadable(folder.name, error.fact, link, signed_by))
     if damage:
-        return Entry(stamp, link, _unreadable(folder.name, damage, link, signed_by))
-    return Entry(stamp, link, shortened(found, link, signed_by))
+        return Entry(stamp, place, _unreadable(folder.name, damage, link, signed_by))
+    return Entry(stamp, place, shortened(found, link, signed_by))
 
 
 def shortened(found: Evidence, link: Link | None, signed_by: str) -> Summary:

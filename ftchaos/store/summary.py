@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Summary:
     """What lists, trends and decisions need to know of one run, without reading its evidence again.
 

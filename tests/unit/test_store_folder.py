@@ -175,7 +175,7 @@ def test_an_index_that_lies_is_found_out(reports: Path) -> None:
     entries = index.load(location)
     name, entry = next(iter(entries.items()))
     assert entry.summary is not None
-    lie = dataclasses.replace(entry, summary=dataclasses.replace(entry.summary, verdict="better"))
+    lie = entry._replace(summary=dataclasses.replace(entry.summary, verdict="better"))
     index.save(location, {**entries, name: lie})
 
     assert "verdict = 'better', not 'passed'" in store.open(reports).verify([name])[name][0]
