@@ -121,11 +121,16 @@ def test_without_a_quorum_the_heal_keeps_what_the_replicas_have(lab: Lab, tmp_pa
 _WRITER = """
 import socket, sys, time
 server = socket.create_connection((sys.argv[1], int(sys.argv[2])), 1)
+tag = sys.argv[3].encode()
+server.sendall(b"SET {%s}kept x\\r\\nWAIT 1 1000\\r\\n" % tag)
+answer = b""
+while answer.count(b"\\n") < 2:
+    answer += server.recv(100)
 count, until = 0, time.monotonic() + float(sys.argv[4])
 print("begun", flush=True)
 try:
     while time.monotonic() < until:
-        server.sendall(b"SET {%s}%d x\\r\\n" % (sys.argv[3].encode(), count))
+        server.sendall(b"SET {%s}%d x\\r\\n" % (tag, count))
         if server.recv(100) != b"+OK\\r\\n":
             break
         count += 1
@@ -156,7 +161,7 @@ def test_what_only_the_old_master_acknowledged_is_lost(lab: Lab, manner: str, in
     kept = [number for number in last if "x" == cli(lab, leader, "GET", f"{{{tag}}}{number}")]
     assert acknowledged > 50
     assert [] == kept
-    assert "x" == cli(lab, leader, "GET", f"{{{tag}}}0")
+    assert "x" == cli(lab, leader, "GET", f"{{{tag}}}kept")
 
 
 @pytest.mark.parametrize(("manner", "after"), [("kill", 0), ("lag", 1), ("lag", 9), ("partition", 0)])
