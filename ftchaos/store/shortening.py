@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
+from typing import Any
 
 from ftchaos import evidence, manifest
 from ftchaos.chain import Link
@@ -70,9 +72,23 @@ def _link(folder: Path) -> tuple[Link | None, str, str]:
         whole = manifest.read(folder)
         if whole["run_id"] != folder.name:
             return None, "", f"the manifest is that of the run {whole['run_id']}"
-        return manifest.read_link(folder), (whole["signer"] or {"key_id": ""})["key_id"], ""
+        # A run that did not pass could be passed off as one of another environment, and nobody would look at it again.
+        damage = "" if _is_as_left(folder, whole) else f"{evidence.FILE} is not the one that the run left"
+        return manifest.read_link(folder), (whole["signer"] or {"key_id": ""})["key_id"], damage
     except Invalid as error:
         return None, "", error.fact
+
+
+def _is_as_left(folder: Path, whole: dict[str, Any]) -> bool:
+    """Whether the evidence is what the manifest says, or neither is there."""
+    recorded = whole["files"].get(evidence.FILE, {"sha256": ""})
+    try:
+        with (folder / evidence.FILE).open("rb") as stream:
+            return bool(hashlib.file_digest(stream, "sha256").hexdigest() == recorded["sha256"])
+    except FileNotFoundError:
+        return not recorded["sha256"]
+    except OSError:
+        return False  # reading the evidence says why
 
 
 def _unreadable(run_id: str, why: str, link: Link | None, signed_by: str) -> Summary:
