@@ -86,7 +86,7 @@ def examine() -> list[Finding]:
     """Look at everything, in less than two seconds."""
     here = Distribution.of_this_machine()
     looks: list[Callable[[Distribution], list[Finding]]] = [
-        _python, _databases, _servers, _mode, _filter, _room, _extras,
+        _python, _databases, _servers, _mode, _filter, _clock, _room, _extras,
     ]  # fmt: skip
     with ThreadPoolExecutor(len(looks)) as pool:
         return [finding for found in pool.map(lambda look: look(here), looks) for finding in found]
@@ -221,6 +221,16 @@ def _filter(here: Distribution) -> list[Finding]:
         detail = f"the kernel or this user may not filter a bridge: {_last(said)}"
         return [Finding("nft", "optional", detail, _command_for_namespaces(here))]
     return [Finding("nft", "ok", f"filters a bridge in a namespace ({nft})")]
+
+
+def _clock(here: Distribution) -> list[Finding]:
+    """Whether the clock of a database server can be moved."""
+    from ftchaos.platforms.lab import clocks
+
+    found = clocks.library()
+    if found is None:
+        return [Finding(clocks.PACKAGE, "optional", "no clock of a server can jump", here.install(clocks.PACKAGE))]
+    return [Finding(clocks.PACKAGE, "ok", str(found))]
 
 
 def _room(here: Distribution) -> list[Finding]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+import time
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -30,6 +31,8 @@ class Question(Protocol):
 
 class Sql:
     """An SQL statement: right while the first value of its first row is true, or the row matches.
+
+    In the statement ``{now}`` stands for the asker's own clock, in seconds since 1970.
 
     Args:
         matches: a regular expression, searched in the first row written as lines ``column: value``.
@@ -64,7 +67,7 @@ class Sql:
                 password = self._secret_file.read_text().strip()
                 self._connection = await aiomysql.connect(**self._where, password=password, autocommit=True)
             async with self._connection.cursor(aiomysql.DictCursor) as cursor:
-                await cursor.execute(self._sql)
+                await cursor.execute(self._sql.replace("{now}", f"{time.time():.6f}"))
                 row: dict[str, Any] = await cursor.fetchone() or {}
         except (MySQLError, EOFError) as error:
             raise ConnectionError(str(error.args[-1]) if error.args else type(error).__name__) from error

@@ -8,13 +8,14 @@ from typing import Any
 
 from ftchaos.mysql.flavour import Flavour, Options, find
 from ftchaos.mysql.server import Server
+from ftchaos.platforms.lab import clocks
 from ftchaos.platforms.lab.layout import MYSQL_PORT, ZONES, Layout
 from ftchaos.platforms.lab.service import ServiceSpec
 
 READY_TIMEOUT_S = 120.0
 # MySQL leaves its pid in a lock file, and in a zone that was begun anew somebody else has that pid. And temporary files
 # are named by pid as well: servers of two labs have equal ones, so that each needs a folder for itself.
-_ALONE = ("sh", "-c", 'rm -rf mysql.sock.lock ../tmp && mkdir ../tmp && mkdir -p log && exec "$@"', "sh")
+_ALONE = "rm -rf mysql.sock.lock ../tmp && mkdir ../tmp && mkdir -p log"
 # The binary log has a folder of its own, as it often has a volume of its own: one that can be full.
 LOGS = "log"
 _LOG_OPTIONS: Mapping[str, Options] = {
@@ -52,7 +53,7 @@ def spec(server: Server, zone: str, options: Options | None = None) -> ServiceSp
     return ServiceSpec(
         server.name,
         zone,
-        (*_ALONE, *argv),
+        ("sh", "-c", f'{_ALONE} && {clocks.command(server.datadir, server.address)} "$@"', "sh", *argv),
         cwd=str(server.datadir),
         log=str(server.datadir.parent / "error.log"),
         port=server.port,

@@ -13,6 +13,7 @@ from typing import Any
 from ftchaos.errors import Invalid
 from ftchaos.platforms.base import Harm
 from ftchaos.platforms.lab.faults import (
+    clock,
     disk,
     durability,
     instance,
@@ -45,6 +46,7 @@ FAULTS = {
     "fail_redis_masters": Fault(redis_masters.plan, redis_masters.inject, redis_masters.heal),
     "fail_zone": Fault(zone.plan, zone.inject, zone.heal),
     "fill_disk": Fault(disk.plan, disk.inject, disk.heal),
+    "jump_clock": Fault(clock.plan, clock.inject, clock.heal),
     "kill_instance": Fault(instance.plan, instance.inject, instance.heal),
     "lose_target": Fault(target.plan, target.inject, target.heal),
     "slow_dependency": Fault(slowness.plan, slowness.inject, slowness.heal),
