@@ -13,7 +13,7 @@ from typing import Literal
 from ftchaos.gate.confidence import proven_rate
 from ftchaos.gate.flaws import flaws, foreign, unsound, unverified
 from ftchaos.gate.policy import NO_OPEN_HARM, Policy, Requirement, Waiver
-from ftchaos.gate.question import Asked, Question, Reason, days, names, newest_first, was_refused
+from ftchaos.gate.question import Asked, Question, Reason, days, id_names, names, newest_first, was_refused
 from ftchaos.store.summary import Summary
 
 State = Literal["met", "not met", "waived"]
@@ -67,7 +67,7 @@ class Decision:
 
 def relied_on(policy: Policy, asked: Asked, runs: Sequence[Summary], at: datetime) -> list[str]:
     """The ids of the runs that a yes would rest on, so that their files can be verified before it is decided."""
-    question, ordered = Question(policy, asked, at), newest_first(runs)
+    question, ordered = Question(policy, asked, at), newest_first(_relevant(policy, runs))
     named = _by_name(policy, ordered)
     ids = [run.run_id for one in policy.requirements for run in _judge(question, one, named[one.run]).row]
     ids += [later.run_id for _, later in _harms(question, ordered) if later]
@@ -85,11 +85,18 @@ def decide(
             not verified, and counts for nothing.
         at: now, in UTC.
     """
-    question, ordered = Question(policy, asked, at, problems), newest_first(runs)
+    question, ordered = Question(policy, asked, at, problems), newest_first(_relevant(policy, runs))
     named = _by_name(policy, ordered)
     judged = [_judge(question, one, named[one.run]) for one in policy.requirements]
     judged.append(_open_harm(question, ordered))
     return Decision(asked, at, tuple(_with_waiver(question, one) for one in judged))
+
+
+def _relevant(policy: Policy, runs: Sequence[Summary]) -> list[Summary]:
+    """The few runs of a large store that may matter: those that are named, by their id too, and what left harm."""
+    wanted = {one.run.partition("/")[2] for one in policy.requirements}
+    wanted |= {run.name for run in runs if run.undo_failed}
+    return [run for run in runs if not wanted.isdisjoint((run.name, *id_names(run.run_id)))]
 
 
 def _by_name(policy: Policy, ordered: Sequence[Summary]) -> dict[str, list[Summary]]:
