@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
@@ -10,6 +11,21 @@ from typing import Any, Literal
 
 from ftchaos.errors import Invalid
 from ftchaos.units import duration_s, size_bytes
+
+COMMIT = re.compile(r"^[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
+IMAGE = re.compile(r"^(?:[\x21-\x3f\x41-\x7e]+@)?sha256:[0-9a-f]{64}\Z")
+
+
+def ensure_identity(commit: str, image: str) -> None:
+    """Refuse a commit or an image that does not say which one it is; both may be left out.
+
+    Raises:
+        Invalid: the commit is shortened, or the image is only a tag.
+    """
+    if commit and not COMMIT.fullmatch(commit):
+        raise Invalid(f"{commit!r} is not a whole commit", "give all its digits: git rev-parse HEAD")
+    if image and not IMAGE.fullmatch(image):
+        raise Invalid(f"{image!r} has no digest, and a tag can be moved", "give it like REF@sha256:...")
 
 
 @dataclass(frozen=True)
@@ -31,6 +47,7 @@ class Options:
         zone: the zone that a fault takes, or ``primary`` for that of the MySQL primary.
         manner: how a fault is done; each experiment has its own default.
         confirm: the name of a protected environment, typed once more.
+        commit, image: of the system under test; empty where they are not known.
         durability: ``configured``, or ``weaker``: asynchronous replication in place of semi-synchronous.
     """
 
@@ -48,6 +65,8 @@ class Options:
     zone: str = "primary"
     manner: str = ""
     confirm: str = ""
+    commit: str = ""
+    image: str = ""
     durability: Literal["configured", "weaker"] = "configured"
 
     @classmethod
@@ -71,6 +90,7 @@ class Options:
             raise Invalid(f"the durability {options.durability!r} is unknown", "choose configured or weaker")
         if options.mysql_flavour not in ("", "mariadb", "mysql"):
             raise Invalid(f"the flavour {options.mysql_flavour!r} is unknown", "choose mariadb or mysql")
+        ensure_identity(options.commit, options.image)
         options.target_time()
         return options
 

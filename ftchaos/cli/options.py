@@ -57,6 +57,10 @@ def running(function: F) -> F:
         click.option("--warm-timeout", type=DURATION, help="How long to watch for the service to come back, like 2m."),
         click.option("--confirm", metavar="NAME", help="Of a protected environment: its name once more."),
         click.option("--lab", metavar="NAME", help="A lab that is up; else `default` if it is, else one for this run."),
+        click.option("--image", metavar="REF", envvar="FTCHAOS_IMAGE", help="Its container image, with the digest."),
+        click.option(
+            "--commit", metavar="SHA", envvar="FTCHAOS_COMMIT", help="What the system under test was built of."
+        ),
         click.option("-v", "--verbose", is_flag=True, help="Show the log of Chaos Toolkit as well."),
     ):
         function = option(function)

@@ -182,8 +182,11 @@ def _differences(record: RunRecord) -> list[str]:
 
 def system(raw: Raw) -> evidence.System:
     record = raw.record
+    image = record.arguments.get("image")
     return evidence.System(
         definition_sha256=record.definition["sha256"],
+        commit=str(record.arguments.get("commit") or ""),
+        settings={**record.system.get("settings", {}), **({"image": str(image)} if image else {})},
         **record.machine,
-        **record.system,
+        **{name: value for name, value in record.system.items() if name != "settings"},
     )

@@ -6,7 +6,6 @@ Unknown keys are errors, each with its line. A policy without requirements is no
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,12 +16,11 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, Valida
 from ftchaos.errors import Invalid
 from ftchaos.gate import confidence
 from ftchaos.gate.values import MOST_PASSES, Day, Duration, Key, Limit, Name, Rate, Run, Words
+from ftchaos.options import COMMIT, IMAGE, ensure_identity
 from ftchaos.yamlfile import Location, YamlFile, read_yaml
 
 DEFAULT = Path("gate.yaml")
 SAME = "same"
-COMMIT = re.compile(r"^[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
-IMAGE = re.compile(r"^(?:[\x21-\x3f\x41-\x7e]+@)?sha256:[0-9a-f]{64}\Z")
 NO_OPEN_HARM = "no-open-harm"
 _SKEW_S = 300.0
 _WAIVER_S = 30 * 86400.0
@@ -214,7 +212,4 @@ def ensure_answerable(loaded: Loaded, commit: str, image: str) -> None:
             raise Invalid(f"{at}.commit: the commit is not known", "say it: --commit SHA")
         if one.image == SAME and not image:
             raise Invalid(f"{at}.image: the image is not known", "say it: --image REF@sha256:...")
-    if commit and not COMMIT.fullmatch(commit):
-        raise Invalid(f"{commit!r} is not a whole commit", "give all its digits: git rev-parse HEAD")
-    if image and not IMAGE.fullmatch(image):
-        raise Invalid(f"{image!r} has no digest, and a tag can be moved", "give it like REF@sha256:...")
+    ensure_identity(commit, image)
