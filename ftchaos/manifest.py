@@ -225,7 +225,7 @@ def _is_manifest(manifest: Any) -> bool:
         and _is_reference(manifest["previous"], {"run_id": chain.is_run_id, "sha256": chain.is_sha256})
         and _is_reference(manifest["signer"], {"key_id": chain.is_sha256, "public_key": _is_text})
         and isinstance(manifest["files"], dict)
-        and all(isinstance(entry, dict) and entry.keys() == {"sha256", "bytes"} for entry in manifest["files"].values())
+        and all(_is_reference(file or {}, _FILE) for file in manifest["files"].values())
     )
 
 
@@ -237,6 +237,13 @@ def _is_reference(value: Any, fields: Mapping[str, Any]) -> bool:
 
 def _is_text(value: Any) -> bool:
     return isinstance(value, str)
+
+
+def _is_size(value: Any) -> bool:
+    return type(value) is int and value >= 0
+
+
+_FILE = {"sha256": chain.is_sha256, "bytes": _is_size}
 
 
 def _names(folder: Path) -> Iterator[str]:

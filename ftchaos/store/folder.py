@@ -57,12 +57,8 @@ class FolderStore:
 
     def verify(self, run_ids: Iterable[str]) -> dict[str, list[str]]:
         entries = self._entries(trusting=False)
-        broken, found = self._broken(entries), {}
-        for run_id in run_ids:
-            link = entries[run_id].link if run_id in entries else None
-            since = [one for one in broken if link is None or one.sequence >= link.sequence]
-            found[run_id] = [*self._wrong(run_id, entries), *(words(one) for one in since)]
-        return found
+        broken = self._broken(entries)
+        return {run_id: [*self._wrong(run_id, entries), *since(broken, entries.get(run_id))] for run_id in run_ids}
 
     def examine(self) -> Iterator[tuple[str, list[str]]]:
         """All that is here, oldest first, each name with what is wrong with it; last, without a name, the chain."""
@@ -95,6 +91,13 @@ class FolderStore:
             return chain.problems([*links, *self._kept_links()], chain.read_end(self.path))
         except Invalid as error:
             return [*chain.problems(links, None), chain.Problem(_LAST, "", error.fact)]
+
+    @property
+    def outbox(self) -> Path:
+        return self.path
+
+    def pending(self) -> list[Path]:
+        return []
 
     def publish(self, folder: Path) -> None:
         """Complete a folder that was written here: seal it where that was not done yet."""
@@ -156,6 +159,12 @@ class FolderStore:
             content = path.read_bytes()
             found.append(manifest.link(manifest.parse(content, str(path)), content))
         return [link for link in found if not (self.path / link.run_id / manifest.FILE).is_file()]
+
+
+def since(broken: Iterable[chain.Problem], entry: Entry | None) -> list[str]:
+    """What is wrong with the chain from a run on: what was there before it does not matter to it."""
+    place = 0 if entry is None or entry.place is None else entry.place[1]
+    return [words(one) for one in broken if one.sequence >= place]
 
 
 def words(problem: chain.Problem) -> str:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from ftchaos.store.annotation import Annotation
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,22 @@ class Store(Protocol):
         Raises:
             Invalid: there is no such run, or it cannot be fetched.
         """
+
+    @property
+    def outbox(self) -> Path:
+        """Where a run writes its folder before it is published."""
+
+    def annotations(self, run_id: str) -> list[Annotation]:
+        """What people added to a run, in the order in which they did."""
+
+    def publish(self, folder: Path) -> None:
+        """Put a run that is complete in a local folder into the store."""
+
+    def pending(self) -> list[Path]:
+        """The folders of complete runs in the outbox that are not in the store."""
+
+    def examine(self) -> Iterator[tuple[str, list[str]]]:
+        """All that is here, oldest first, each name with what is wrong with it; last, without a name, the chain."""
 
     def verify(self, run_ids: Iterable[str]) -> dict[str, list[str]]:
         """What is wrong with each of these runs: its files, its signature, its summary and its place in the chain.

@@ -1,0 +1,107 @@
+"""A real S3-compatible server for these tests: SeaweedFS, with conditional writes and Object Lock."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import BotoCoreError, ClientError
+
+KEYS = {"accessKey": "ftchaos", "secretKey": "ftchaos-test"}
+
+
+@pytest.fixture(scope="session")
+def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a server that lives as long as the tests."""
+    below = tmp_path_factory.mktemp("s3")
+    identity = {"name": "test", "credentials": [KEYS], "actions": ["Admin", "Read", "Write", "List", "Tagging"]}
+    (below / "s3.json").write_text(json.dumps({"identities": [identity]}))
+    (below / "data").mkdir()
+    ports = _free_ports(4)
+    weed = Path(sys.executable).parent / "weed"
+    with (below / "log").open("wb") as log:
+        server = subprocess.Popen(
+            [
+                weed, "server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-dir={below}/data", "-s3",
+                "-master.volumeSizeLimitMB=64", "-volume.max=900", f"-s3.config={below}/s3.json",
+                f"-master.port={ports[0]}", f"-volume.port={ports[1]}", f"-filer.port={ports[2]}",
+                f"-s3.port={ports[3]}", "-s3.port.iceberg=0",
+            ],
+            cwd=below, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+        )  # fmt: skip
+    try:
+        address = f"http://127.0.0.1:{ports[3]}"
+        _await(server, address, below / "log")
+        yield address
+    finally:
+        # It takes long to leave in order, and nothing of it is needed any more.
+        server.kill()
+        server.wait()
+        for port in (number + offset for number in ports for offset in (0, 10_000)):
+            for left in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):
+                left.unlink()
+
+
+@pytest.fixture
+def client(endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A client of the server; the environment leads ftchaos there too."""
+    for name, value in {
+        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_ACCESS_KEY_ID": KEYS["accessKey"],
+        "AWS_SECRET_ACCESS_KEY": KEYS["secretKey"],
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "FTCHAOS_CACHE": str(tmp_path / "cache"),
+        "FTCHAOS_STATE": str(tmp_path / "state"),
+    }.items():
+        monkeypatch.setenv(name, value)
+    return boto3.client("s3")
+
+
+@pytest.fixture
+def location(client: Any) -> str:
+    """A store in a new bucket."""
+    bucket = f"evidence-{secrets.token_hex(6)}"
+    client.create_bucket(Bucket=bucket)
+    return f"s3://{bucket}/team/runs"
+
+
+def _free_ports(count: int) -> list[int]:
+    """Ports that are free, as are those that the server derives from them."""
+    found: list[int] = []
+    while len(found) < count:
+        with socket.socket() as one, socket.socket() as other:
+            one.bind(("127.0.0.1", 0))
+            port = one.getsockname()[1]
+            try:
+                other.bind(("127.0.0.1", port - 10_000))
+            except OSError:
+                continue
+            if not {port, port - 10_000} & {taken for number in found for taken in (number, number + 10_000)}:
+                found.append(port - 10_000)
+    return found
+
+
+def _await(server: subprocess.Popen[bytes], address: str, log: Path) -> None:
+    client = boto3.client(
+        "s3", endpoint_url=address, aws_access_key_id=KEYS["accessKey"], aws_secret_access_key=KEYS["secretKey"],
+        region_name="us-east-1",
+    )  # fmt: skip
+    deadline = time.monotonic() + 90
+    while True:
+        try:
+            client.create_bucket(Bucket="ready")
+            client.put_object(Bucket="ready", Key="ready", Body=b"1")
+            return
+        except (BotoCoreError, ClientError) as error:
+            if server.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"SeaweedFS does not come up: {log.read_text()[-2000:]}") from error
+            time.sleep(0.3)
