@@ -35,13 +35,13 @@ PARSE = (
 )
 
 
-def fill(reports: Path, count: int) -> None:
+def fill(reports: Path, count: int, began: datetime = datetime(2026, 1, 1, tzinfo=UTC)) -> None:
     """Runs one hour apart, each with whole evidence as large as that of a real drill, chained."""
     texts = []
     for found in (samples.passed(), samples.failed()):
         found.summary = found.summary or evidence.sentence(found)
         texts.append((found.run_id, found.model_dump_json(indent=1) + "\n"))
-    began, previous = datetime(2026, 1, 1, tzinfo=UTC), None
+    previous = None
     for number in range(count):
         at, name = began + timedelta(hours=number), NAMES[number % len(NAMES)]
         old_id, text = texts[number % 10 == 9]

@@ -62,7 +62,7 @@ def _insufficient(
             kind, f"the run {run.run_id} {'failed' if kind == 'failed' else 'was inconclusive'}: {said}", run.run_id
         )
     if run.undo_failed:
-        yield Reason("harm", f"the run {run.run_id} left {run.undo_failed} harms that were not healed", run.run_id)
+        yield Reason("harm", f"the run {run.run_id} left harm that was not healed", run.run_id)
     yield from _too_old(question, requirement, run, newer)
     for accepted in (requirement.signed_by, question.policy.signed_by):
         if accepted and run.signed_by not in accepted:

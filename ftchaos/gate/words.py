@@ -13,9 +13,12 @@ _CHARACTERS = 600
 
 
 def plain(text: str) -> str:
-    """A text of evidence or of a policy on one line, without what moves a cursor or hides, and not too long."""
+    """A text of evidence or of a policy on one line, without what moves a cursor or hides, and not too long.
+
+    Two characters are drawn apart that a runner of GitHub takes for a command wherever they stand.
+    """
     short = text if len(text) <= _CHARACTERS else text[: _CHARACTERS - 1] + "…"
-    return " ".join("".join(one if one.isprintable() else " " for one in short).split())
+    return " ".join("".join(one if one.isprintable() else " " for one in short).replace("##[", "## [").split())
 
 
 def headline(decision: Decision) -> str:
