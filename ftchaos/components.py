@@ -154,10 +154,13 @@ def _acknowledged(seen: Seen) -> list[tuple[float, int]]:
 
 
 def _done(seen: Seen) -> Operations:
-    """The work of each acknowledged upload as an operation: it succeeded when it was done in time."""
+    """The work of each acknowledged upload as an operation: it succeeded when it was done in time.
+
+    How long it took is told by the database's clock alone, which may be another than that of the clients.
+    """
     work = seen.work or {}
     return _operations(
-        (at, one.done_at - at if (one := work.get(upload)) and one.done_at is not None else None)
+        (at, one.done_at - one.begun_at if (one := work.get(upload)) and one.done_at is not None else None)
         for at, upload in _acknowledged(seen)
     )
 
@@ -206,10 +209,12 @@ def jobs(seen: Seen, fault_at: float) -> Jobs | None:
     """
     if seen.work is None:
         return None
-    uploads = [upload for _, upload in _acknowledged(seen)]
-    there = [seen.work[upload] for upload in uploads if upload in seen.work]
-    late = [one.done_at for one in there if one.done_at is not None and one.done_at > max(fault_at, one.begun_at + 1)]
+    uploads = _acknowledged(seen)
+    there = [seen.work[upload] for _, upload in uploads if upload in seen.work]
     heard = seen.heard or {}
+    late = [
+        first for at, upload in uploads if upload in heard and (first := min(heard[upload])) > max(fault_at, at + 1)
+    ]
     # Before the first word was heard nobody may have listened yet.
     listening_at = min((min(instants) for instants in heard.values()), default=math.inf)
     done = {upload for upload, one in seen.work.items() if one.done_at is not None and one.done_at > listening_at}

@@ -198,7 +198,7 @@ def run(plan: Plan, progress: Progress, *, verbose: bool = False) -> Result:
     _session = _Session(plan=plan, progress=progress)
     logfile.quiet(verbose)
     data = copy.deepcopy(plan.loaded.data)
-    chosen = {**plan.configuration, **plan.options.as_configuration()}
+    chosen = {**plan.options.as_configuration(), **plan.configuration}
     activities.part_begins(None)
     try:
         run_experiment(

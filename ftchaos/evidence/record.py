@@ -232,7 +232,7 @@ class Jobs(Part):
     untold: Count
     """Completed work of which no client was ever told."""
     drained_at: Instant | None = None
-    """When the last of what had piled up was done."""
+    """When clients had heard of the last of what had piled up."""
 
 
 class Step(Part):

@@ -154,9 +154,10 @@ def test_jobs_are_counted_by_what_became_of_them() -> None:
     assert (found.repeated, found.untold, found.orphaned) == (1, 1, 1)
 
 
-def test_backlog_is_drained_when_the_last_late_work_is_done() -> None:
+def test_backlog_is_drained_when_the_last_late_work_was_heard_of() -> None:
     uploads, work = uploads_and_work(lambda at: 9 - at if 6 <= at < 8 else 0.01)
-    found = components.jobs(Seen(Ledger((uploads,)), work, {}), FAULT_AT)
+    heard = {upload: (one.done_at,) for upload, one in work.items() if one.done_at is not None}
+    found = components.jobs(Seen(Ledger((uploads,)), work, heard), FAULT_AT)
 
     assert found is not None
     assert found.drained_at == pytest.approx(9.0, abs=0.01)

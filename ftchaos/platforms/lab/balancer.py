@@ -186,6 +186,33 @@ def point_writer(folder: Path, address: str, port: int) -> None:
         )
 
 
+def move_writer(folder: Path, address: str, port: int) -> None:
+    """Lead new sessions of the writer's address to another server; those with the server before live on.
+
+    Args:
+        folder: the lab's folder.
+
+    Raises:
+        StepFailed: HAProxy is not running or refused; a later run of it still obeys.
+    """
+    home = home_of(folder)
+    atomic.write(home / "writer.cfg", WRITER.format(address=address, port=port))
+    said = command(folder, f"set server {SERVER} addr {address} port {port}")
+    if current_writer(folder) != (address, port):
+        raise StepFailed(
+            f"haproxy does not lead writers to {address}:{port}: {said.strip()}", f"read {home}/haproxy.log"
+        )
+
+
+def end_writers(folder: Path) -> None:
+    """Shut down all sessions of the writer's address, wherever they lead; their clients connect again.
+
+    Raises:
+        StepFailed: HAProxy does not answer.
+    """
+    command(folder, f"shutdown sessions server {SERVER}")
+
+
 def current_writer(folder: Path) -> tuple[str, int]:
     """Where the running HAProxy leads writers.
 

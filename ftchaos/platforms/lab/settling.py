@@ -57,7 +57,7 @@ def role_in(reply: str) -> Role | None:
 
 
 def cluster_trouble(layout: Layout) -> str:
-    """What keeps the Redis Cluster from being whole: all nodes well, each shard led and copied in another zone."""
+    """What keeps the Redis Cluster from being whole: all nodes well, each shard led and copied."""
     nodes = cluster_nodes(layout)
     by_address = {(node.address, node.port): node for node in nodes}
     roles = {node.name: role(node.address, node.port) for node in nodes}
@@ -89,9 +89,7 @@ def _follower_trouble(
     if master is None or not mine.linked:
         return f"{node.name} has no link to its master"
     its = roles[master.name]
-    if its is None or not its.leads:
-        return f"{node.name} follows {master.name}, which does not lead"
-    return f"{node.name} stands in the zone of its master {master.name}" if master.place == node.place else ""
+    return "" if _leads(its) else f"{node.name} follows {master.name}, which does not lead"
 
 
 def queue_trouble(layout: Layout) -> str:
@@ -123,14 +121,15 @@ def queue_trouble(layout: Layout) -> str:
 
 
 def leaderless(layout: Layout) -> list[Node]:
-    """For each shard that nobody leads, the replica that could."""
-    found = []
-    for shard in range(len(ZONES)):
-        nodes = [node for node in cluster_nodes(layout) if node.shard == shard]
-        roles = {node: role(node.address, node.port) for node in nodes}
-        if not any(mine and mine.leads for mine in roles.values()):
-            found += [node for node, mine in roles.items() if mine is not None][:1]
-    return found
+    """For each master that does not answer, a replica of it that could lead in its place."""
+    roles = {(node.address, node.port): (node, role(node.address, node.port)) for node in cluster_nodes(layout)}
+    heirs: dict[tuple[str, int], Node] = {}
+    for node, mine in roles.values():
+        if mine is not None and not mine.leads and mine.follows is not None:
+            _, its = roles.get(mine.follows, (node, None))
+            if its is None:
+                heirs.setdefault(mine.follows, node)
+    return list(heirs.values())
 
 
 def take_over(layout: Layout) -> str:
@@ -147,8 +146,28 @@ def take_over(layout: Layout) -> str:
     return f"{nodes[0].name} does not take over" if nodes else ""
 
 
+def lead_home(layout: Layout) -> str:
+    """Give each shard back to the master that it had when the lab was begun, politely.
+
+    Else a zone would hold two masters after a failover, and the next outage of it would take the cluster's quorum.
+
+    Returns:
+        Which of them does not lead yet; empty when all do.
+    """
+    away = [
+        node for node in cluster_nodes(layout) if node.master is None and not _leads(role(node.address, node.port))
+    ]
+    for node in away:
+        ask(node.address, node.port, "CLUSTER FAILOVER")
+    return f"{away[0].name} does not lead its shard again" if away else ""
+
+
+def _leads(mine: Role | None) -> bool:
+    return mine is not None and mine.leads
+
+
 _QUESTIONS: dict[str, Callable[[Layout], str]] = {
-    "cluster": cluster_trouble,
+    "cluster": lambda layout: cluster_trouble(layout) or lead_home(layout),
     "queue": queue_trouble,
     "leaders": take_over,
 }

@@ -13,6 +13,7 @@ from typing import Any
 from ftchaos.errors import Invalid
 from ftchaos.platforms.base import Harm
 from ftchaos.platforms.lab.faults import (
+    address,
     clock,
     disk,
     durability,
@@ -49,6 +50,7 @@ FAULTS = {
     "jump_clock": Fault(clock.plan, clock.inject, clock.heal),
     "kill_instance": Fault(instance.plan, instance.inject, instance.heal),
     "lose_target": Fault(target.plan, target.inject, target.heal),
+    "move_address": Fault(address.plan, address.inject, address.heal),
     "slow_dependency": Fault(slowness.plan, slowness.inject, slowness.heal),
     "weaken_durability": Fault(durability.plan, durability.inject, durability.heal),
 }

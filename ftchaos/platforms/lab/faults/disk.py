@@ -35,14 +35,15 @@ def plan(standing: Standing, zone: str = "primary") -> Harm:
     """Whose volume is full.
 
     Args:
-        zone: that of the server, or ``primary`` for that of the MySQL primary.
+        zone: that of the server, or ``primary`` or ``replica`` for that of the MySQL primary or its first replica.
     """
     if standing.layout.mode == "loopback":
         raise Invalid(
             "a zone on loopback addresses has no volumes of its own",
             "run as root, or allow unprivileged user namespaces; `ftchaos doctor` says how",
         )
-    chosen = standing.zone_of(standing.primary) if zone == "primary" else ensure_zone(zone)
+    replicas = [one.zone for one in standing.of_kind("mysql") if one.name != standing.primary]
+    chosen = {"primary": standing.zone_of(standing.primary), "replica": replicas[0]}.get(zone) or ensure_zone(zone)
     (member,) = (one for one in standing.of_kind("mysql") if one.zone == chosen)
     sign = signs.mysql(standing, member, WRITES_LOGS, matches="^Log_name: ")
     return Harm(
