@@ -32,6 +32,7 @@ class FolderStore:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._known: dict[str, Entry] | None = None
 
     @property
     def location(self) -> str:
@@ -54,6 +55,17 @@ class FolderStore:
         # In the order in which they were added; what is not sealed yet comes last.
         ours.sort(key=lambda one: one[0][1] if one[0] else _LAST)
         return [annotation.read(self.path / name) for _, name in ours]
+
+    def annotated(self) -> set[str]:
+        return {entry.annotates for entry in self._entries().values() if entry.annotates}
+
+    def links(self) -> Iterator[tuple[str, bytes]]:
+        for name, entry in self._entries().items():
+            if entry.place is not None:
+                yield name, (self.path / name / manifest.FILE).read_bytes()
+        for path in sorted((self.path / manifest.KEPT_LINKS).glob("*.json")):
+            if not (self.path / path.stem).is_dir():
+                yield path.stem, path.read_bytes()
 
     def verify(self, run_ids: Iterable[str]) -> dict[str, list[str]]:
         entries = self._entries(trusting=False)
@@ -110,7 +122,9 @@ class FolderStore:
         Args:
             trusting: sealed runs are taken as the index has them; else only those whose manifest was not touched.
         """
-        known, found, fresh = index.load(self._key()), {}, False
+        # Read once: it says what was known, and what is here is looked at each time.
+        known = index.load(self._key()) if self._known is None else self._known
+        found, fresh = {}, False
         for name in self._names():
             entry = known.get(name)
             if entry is None or not (trusting and entry.sealed):
@@ -122,6 +136,7 @@ class FolderStore:
             found[name] = entry
         if fresh or len(found) != len(known):
             index.save(self._key(), found)
+        self._known = found
         return found
 
     def _read(self, name: str, stamp: str) -> Entry:
