@@ -25,6 +25,8 @@ from ftchaos.promises import Promises
 from ftchaos.yamlfile import YamlFile, read_yaml
 
 FOLDERS = {"drill": "dr_drills", "experiment": "experiments"}
+PLANS = {"gameday": "gamedays"}
+"""What else is found as definitions are: plans of game days, which are made of them."""
 CONTROL = "ftchaos.control"
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 _PACKAGE = Path(__file__).resolve().parent
@@ -161,7 +163,7 @@ class Loaded:
 
 def folders(kind: str) -> list[Path]:
     """Where definitions of a kind are looked for: the user's own folder first, then those that ftchaos ships."""
-    name = FOLDERS[kind]
+    name = {**FOLDERS, **PLANS}[kind]
     shipped = [_PACKAGE / "definitions" / name, _PACKAGE.parent / name]
     return [folder for folder in (Path.cwd() / name, *shipped) if folder.is_dir()]
 

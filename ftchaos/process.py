@@ -16,8 +16,8 @@ _PR_SET_CHILD_SUBREAPER = 36
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def die_with_parent(parent_pid: int | None = None) -> None:
-    """Have the kernel kill this process with SIGKILL when its parent dies.
+def die_with_parent(parent_pid: int | None = None, number: int = signal.SIGKILL) -> None:
+    """Have the kernel send this process a signal when its parent dies.
 
     The kernel forgets the wish when credentials change, so a process that was begun through
     ``nsenter -U`` or ``setpriv --reuid`` must call this itself, after that.
@@ -25,8 +25,9 @@ def die_with_parent(parent_pid: int | None = None) -> None:
     Args:
         parent_pid: the parent as it sees itself. When given and already gone, this process
             exits here, which closes the race between fork and prctl.
+        number: SIGKILL, or one upon which it puts things in order first.
     """
-    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    _prctl(_PR_SET_PDEATHSIG, number)
     if parent_pid is not None and os.getppid() != parent_pid:
         os._exit(1)
 

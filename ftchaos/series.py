@@ -1,19 +1,12 @@
-"""Several runs one after the other: a pair, a matrix, or all experiments. Each is a process of its own.
-
-Chaos Toolkit keeps its state in its modules, so that one process plays one experiment; and a run that dies takes no
-other with it.
-"""
+"""Several runs one after the other: a pair, a matrix, or all experiments. Each is a process of its own."""
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ftchaos.errors import FtchaosError
+from ftchaos.child import Child
 
 # Of several runs the worst decides: left harmed, broken, interrupted, unusable, refused, failed, inconclusive, passed.
 WORST_FIRST = (4, 70, 130, 2, 5, 1, 3, 0)
@@ -80,21 +73,8 @@ def exit_code(outcomes: Sequence[Outcome]) -> int:
 
 def _one(choice: Choice, common: Sequence[str], verbose: bool) -> Outcome:
     options = [f"--{key}={value}" for key, value in choice.options.items()]
-    argv = [sys.executable, "-m", "ftchaos", "experiment", "run", choice.name, "--json", *options, *common]
-    done = subprocess.run(
-        argv, stdout=subprocess.PIPE, stderr=None if verbose else subprocess.PIPE, text=True, check=False
-    )
-    try:
-        said = json.loads(done.stdout)
-    except ValueError as error:
-        words = (done.stderr or "").strip().splitlines()
-        raise FtchaosError(
-            f"{choice.words()} ended with {done.returncode} and said nothing: {words[-1] if words else error}",
-            "run it alone with -v; `ftchaos recover` undoes what it left",
-        ) from error
-    if "error" in said:
-        return Outcome(choice, done.returncode, {}, f"{said['error']['fact']}")
-    return Outcome(choice, done.returncode, said)
+    said = Child(["experiment", "run", choice.name, *options, *common], choice.words(), verbose=verbose).wait()
+    return Outcome(choice, said.exit_code, said.document, said.error)
 
 
 def _sentence(outcome: Outcome) -> str:

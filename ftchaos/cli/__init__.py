@@ -14,6 +14,7 @@ COMMANDS = {
     "doctor": ("machine", "Say what is missing on this machine, and how to get it."),
     "drill": ("definitions", "Rehearse a recovery and measure it."),
     "experiment": ("experiment", "Break something and see what stays true."),
+    "gameday": ("gameday", "People, experiments and drills in one plan."),
     "gate": ("gate", "Say whether the evidence allows what comes next."),
     "lab": ("lab", "Three zones of real servers on this machine."),
     "recover": ("machine", "Undo whatever an interrupted run left behind."),

@@ -39,7 +39,7 @@ class Limits:
     lanes: int
 
 
-_LIMITS = (Limits(120, 1000, 6, 20), Limits(40, 300, 4, 8), Limits(15, 120, 2, 2), Limits(5, 60, 1, 0))
+LIMITS = (Limits(120, 1000, 6, 20), Limits(40, 300, 4, 8), Limits(15, 120, 2, 2), Limits(5, 60, 1, 0))
 
 
 def render(evidence: Evidence, files: Mapping[str, Mapping[str, Any]]) -> str:
@@ -54,7 +54,7 @@ def render(evidence: Evidence, files: Mapping[str, Mapping[str, Any]]) -> str:
         until it fits.
     """
     page = ""
-    for limits in _LIMITS:
+    for limits in LIMITS:
         page = _page(evidence, files, limits)
         if len(page.encode()) < MAX_BYTES:
             break
@@ -62,14 +62,11 @@ def render(evidence: Evidence, files: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def _page(evidence: Evidence, files: Mapping[str, Mapping[str, Any]], limits: Limits) -> str:
-    templates = _environment()
-    style = Markup(templates.get_template("style.css.j2").render())
-    return templates.get_template("report.html.j2").render(
+    return filled(
+        "report.html.j2",
         e=evidence,
         files=files,
         limits=limits,
-        style=style,
-        style_sha256=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
         lead=wording.lead(evidence),
         actuals=wording.actuals(evidence),
         classes=wording.ledger_classes(evidence),
@@ -97,6 +94,14 @@ def _page(evidence: Evidence, files: Mapping[str, Mapping[str, Any]], limits: Li
         codes=wording.CODES,
         verdicts=wording.VERDICTS,
     )
+
+
+def filled(template: str, **values: Any) -> str:
+    """A page in the style that all pages share, which its own policy names by hash."""
+    templates = _environment()
+    style = Markup(templates.get_template("style.css.j2").render())
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    return templates.get_template(template).render(style=style, style_sha256=digest, **values)
 
 
 def _drawn(timeline: lanes.Timeline | None, limits: Limits) -> lanes.Timeline | None:

@@ -64,7 +64,9 @@ def summary(evidence: Evidence, folder: Path, *, fancy: bool = True) -> list[Tex
         room = LINES - len(lines) - len(foot) - len(harmed) - 2
         body = [_short(line, WIDTH) for line in screen.body(evidence, room, fancy)]
         return [*lines, Text(), *body, Text(), *foot, *harmed]
-    if evidence.exit_code != 5:
+    if evidence.kind == "gameday":
+        lines += [Text(), *_parts(evidence, LINES - len(lines) - len(foot) - len(harmed) - 2)]
+    elif evidence.exit_code != 5:
         lines += [Text(), *_actuals(evidence)]
     room = LINES - len(lines) - len(foot) - len(harmed) - 2
     if evidence.recovery.phases and room >= 3:
@@ -136,6 +138,21 @@ def _actuals(evidence: Evidence) -> list[Text]:
         line.append(f"  {_line(row.detail)}")
         lines.append(_short(line, WIDTH))
     return lines
+
+
+def _parts(evidence: Evidence, room: int) -> list[Text]:
+    """The parts of a game day, a line each."""
+    steps = evidence.steps if len(evidence.steps) <= room else evidence.steps[: max(0, room - 1)]
+    words = {"succeeded": ("passed", "green"), "aborted": ("interrupted", "yellow"), "not run": ("not run", "yellow")}
+    lines = []
+    for step in steps:
+        said, colour = words.get(step.status, (step.error.partition(":")[0], "bold red"))
+        line = Text(f"{_line(step.name)[:24]:24}  ")
+        line.append(f"{_line(said):12}", colour)
+        line.append(f"  {'' if step.duration_s is None else human_duration(step.duration_s):>12}")
+        lines.append(_short(line, WIDTH))
+    left = len(evidence.steps) - len(steps)
+    return [*lines, *([Text(f"and {left} more, see the report")] if left else [])]
 
 
 def _phases(evidence: Evidence, room: int, fancy: bool) -> list[Text]:

@@ -87,6 +87,8 @@ def lead(evidence: Evidence) -> str:
     if evidence.reasons:
         return evidence.reasons[0]
     kept = "every objective was met" if not evidence.plan.promises else "every promise was kept"
+    if evidence.kind == "gameday":
+        return "Every part passed."
     if evidence.injects_fault and unnoticed(evidence):
         return f"The fault bit, no request failed, and {kept}."
     if evidence.injects_fault:
@@ -95,7 +97,12 @@ def lead(evidence: Evidence) -> str:
 
 
 def actuals(evidence: Evidence) -> list[Actual]:
-    """The recovery time, the data loss and the restored data, each beside its promise."""
+    """The recovery time, the data loss and the restored data, each beside its promise.
+
+    A game day has none of its own: they are those of its parts.
+    """
+    if evidence.kind == "gameday":
+        return []
     return [_recovery_time(evidence), _data_loss(evidence), _restored_data(evidence)]
 
 

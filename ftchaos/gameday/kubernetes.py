@@ -1,0 +1,167 @@
+"""A plan as Kubernetes manifests: an account that may do no more than it must, and a CronJob.
+
+The lab and AWS need nothing of the cluster's API, so that there the account's role is empty and its token is not even
+mounted. On Kubernetes the role covers what harms and heals pods in the one namespace, and no secrets.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+from ftchaos.gameday.schedule import HEAL_S, Wanted
+
+USER = 10001
+LONGEST_NAME = 52
+RULES: list[dict[str, Any]] = [
+    {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch", "delete"]},
+    {"apiGroups": [""], "resources": ["services", "endpoints"], "verbs": ["get", "list", "watch"]},
+    {"apiGroups": ["apps"], "resources": ["deployments", "statefulsets"], "verbs": ["get", "list", "watch"]},
+    {"apiGroups": ["apps"], "resources": ["deployments/scale", "statefulsets/scale"], "verbs": ["get", "patch"]},
+    {
+        "apiGroups": ["networking.k8s.io"],
+        "resources": ["networkpolicies"],
+        "verbs": ["get", "list", "create", "delete"],
+    },
+]
+_PLAN, _CONFIG, _DATA = "/etc/ftchaos/plan.yaml", "/etc/ftchaos/ftchaos.yaml", "/var/lib/ftchaos"
+
+
+class _Literal(str):
+    """A text that is written as a block, as people read it."""
+
+
+class _Dumper(yaml.SafeDumper):
+    """Plain YAML without aliases."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+_Dumper.add_representer(
+    _Literal, lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", str(text), style="|")
+)
+
+
+def manifests(wanted: Wanted) -> str:
+    """ServiceAccount, Role, RoleBinding, ConfigMap, PersistentVolumeClaim and CronJob, as one YAML stream.
+
+    Raises:
+        Invalid: the plan's name is too long for a CronJob.
+    """
+    if len(wanted.name) > LONGEST_NAME:
+        fact = f"{wanted.name!r} is longer than the {LONGEST_NAME} characters of a CronJob's name"
+        raise wanted.loaded.file.problem(("name",), fact, "shorten it")
+    return yaml.dump_all(documents(wanted), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+
+
+def documents(wanted: Wanted) -> list[dict[str, Any]]:
+    """The same as data."""
+    reaches_api = wanted.platform == "kubernetes"
+    files = {"plan.yaml": _Literal(wanted.loaded.content.decode())}
+    if wanted.config is not None:
+        files["ftchaos.yaml"] = _Literal(wanted.config.decode())
+    return [
+        _object(wanted, "v1", "ServiceAccount", automountServiceAccountToken=False),
+        _object(wanted, "rbac.authorization.k8s.io/v1", "Role", rules=RULES if reaches_api else []),
+        _object(
+            wanted,
+            "rbac.authorization.k8s.io/v1",
+            "RoleBinding",
+            roleRef={"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": wanted.name},
+            subjects=[{"kind": "ServiceAccount", "name": wanted.name, "namespace": wanted.namespace}],
+        ),
+        _object(wanted, "v1", "ConfigMap", data=files),
+        _object(
+            wanted,
+            "v1",
+            "PersistentVolumeClaim",
+            spec={"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "10Gi"}}},
+        ),
+        _object(
+            wanted,
+            "batch/v1",
+            "CronJob",
+            spec={
+                "schedule": wanted.schedule.cron.plain,
+                "timeZone": "Etc/UTC",
+                "concurrencyPolicy": "Forbid",
+                "startingDeadlineSeconds": wanted.late_s,
+                "successfulJobsHistoryLimit": 3,
+                "failedJobsHistoryLimit": 3,
+                "jobTemplate": {"metadata": {"labels": _labels(wanted)}, "spec": _job(wanted, reaches_api)},
+            },
+        ),
+    ]
+
+
+def _job(wanted: Wanted, reaches_api: bool) -> dict[str, Any]:
+    return {
+        # A day that failed is not tried again by itself: people look first.
+        "backoffLimit": 0,
+        "activeDeadlineSeconds": wanted.longest_s,
+        "template": {"metadata": {"labels": _labels(wanted)}, "spec": _pod(wanted, reaches_api)},
+    }
+
+
+def _pod(wanted: Wanted, reaches_api: bool) -> dict[str, Any]:
+    return {
+        "serviceAccountName": wanted.name,
+        "automountServiceAccountToken": reaches_api,
+        "restartPolicy": "Never",
+        "terminationGracePeriodSeconds": HEAL_S,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": USER,
+            "runAsGroup": USER,
+            "fsGroup": USER,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "containers": [_container(wanted)],
+        "volumes": [
+            {"name": "plan", "configMap": {"name": wanted.name}},
+            {"name": "data", "persistentVolumeClaim": {"claimName": wanted.name}},
+            {"name": "tmp", "emptyDir": {"sizeLimit": "2Gi"}},
+        ],
+    }
+
+
+def _container(wanted: Wanted) -> dict[str, Any]:
+    arguments = ["gameday", "run", _PLAN, "--environment", wanted.environment, "--reports", f"{_DATA}/reports"]
+    arguments += ["--approvals", f"{_DATA}/approvals", *(["--config", _CONFIG] if wanted.config is not None else [])]
+    return {
+        "name": "gameday",
+        "image": wanted.image,
+        "command": ["ftchaos"],
+        "args": arguments,
+        "workingDir": _DATA,
+        "env": [
+            {"name": "HOME", "value": "/tmp"},
+            {"name": "FTCHAOS_STATE", "value": f"{_DATA}/state"},
+            {"name": "FTCHAOS_CACHE", "value": f"{_DATA}/cache"},
+        ],
+        "resources": {
+            "requests": {"cpu": "500m", "memory": "1Gi", "ephemeral-storage": "1Gi"},
+            "limits": {"memory": "4Gi", "ephemeral-storage": "4Gi"},
+        },
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        "volumeMounts": [
+            {"name": "plan", "mountPath": "/etc/ftchaos", "readOnly": True},
+            {"name": "data", "mountPath": _DATA},
+            {"name": "tmp", "mountPath": "/tmp"},
+        ],
+    }
+
+
+def _object(wanted: Wanted, version: str, kind: str, **rest: Any) -> dict[str, Any]:
+    metadata = {"name": wanted.name, "namespace": wanted.namespace, "labels": _labels(wanted)}
+    return {"apiVersion": version, "kind": kind, "metadata": metadata, **rest}
+
+
+def _labels(wanted: Wanted) -> dict[str, str]:
+    return {"app.kubernetes.io/name": "ftchaos", "app.kubernetes.io/component": "gameday"}
