@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 
+import pymysql
 from pymysql.err import MySQLError
 from small_labs import wait_until
 
@@ -22,6 +23,7 @@ class SteadyWriter(threading.Thread):
     def __init__(self, lab: Lab, first_id: int) -> None:
         super().__init__(daemon=True)
         self.tier = Tier(lab)
+        self._secret = lab.secret
         self.acknowledged: list[int] = []
         self.ended = threading.Event()
         self._next_id = first_id
@@ -34,7 +36,11 @@ class SteadyWriter(threading.Thread):
 
     def _write_on(self) -> None:
         server = self.tier.primary
-        with closing(session.connect(server.datadir, database="ftchaos", timeout_s=1)) as connection:
+        # Not as root, who writes to a read-only server as well.
+        login = {"user": "ftchaos", "password": self._secret, "database": "ftchaos", "connect_timeout": 1}
+        with session.socket_path(server.datadir) as path:
+            opened: session.Session = pymysql.connect(unix_socket=path, autocommit=True, **login)
+        with closing(opened) as connection:
             while not self.ended.is_set():
                 self._next_id += 1
                 written = f"INSERT INTO ledger_writes (id, content) VALUES ({self._next_id}, '{self._next_id}')"

@@ -173,6 +173,8 @@ def _balancer(lab: Lab) -> dict[str, str]:
 def _manager(lab: Lab) -> dict[str, str]:
     folder = Folder.of(lab.folder)
     decided = folder.primary()
-    return {"failover": "runs, and decides nothing" if folder.paused() else "runs"} | (
-        {"leader": decided["primary"]} if decided else {}
-    )
+    found = {
+        "failover": "runs, and decides nothing" if folder.paused() else "runs",
+        "a new primary": "waits for nobody" if folder.asynchronous() else "waits for a replica",
+    }
+    return found | ({"leader": decided["primary"]} if decided else {})
