@@ -92,9 +92,9 @@ def _decide(
     asked = Asked(environment, commit.strip().lower(), image.strip())
     policies.ensure_answerable(loaded, asked.commit, asked.image)
     opened = store.open(reports)
-    at, runs = datetime.now(UTC), opened.summaries()
-    problems = opened.verify(decide.relied_on(loaded.policy, asked, runs, at))
-    return decide.decide(loaded.policy, asked, runs, problems, at), loaded, opened.location
+    at, history = datetime.now(UTC), decide.History(loaded.policy, opened.summaries())
+    problems = opened.verify(decide.relied_on(loaded.policy, asked, history, at))
+    return decide.decide(loaded.policy, asked, history, problems, at), loaded, opened.location
 
 
 def _show(decision: Decision, loaded: Loaded) -> None:

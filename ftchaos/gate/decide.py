@@ -65,47 +65,49 @@ class Decision:
         return bool(self.judged) and all(one.state != "not met" for one in self.judged)
 
 
-def relied_on(policy: Policy, asked: Asked, runs: Sequence[Summary], at: datetime) -> list[str]:
+class History:
+    """The runs of a store that may matter to a policy, in order; made once, asked twice.
+
+    Attributes:
+        ordered: newest first.
+        named: those of each definition that is required.
+    """
+
+    def __init__(self, policy: Policy, runs: Sequence[Summary]) -> None:
+        wanted = {one.run.partition("/")[2] for one in policy.requirements}
+        wanted |= {run.name for run in runs if run.undo_failed}
+        # A large store has many others, and this is all that is done with them.
+        some = [run for run in runs if not wanted.isdisjoint((run.name, *id_names(run.run_id)))]
+        self.ordered = newest_first(some)
+        self.named: dict[str, list[Summary]] = {one.run: [] for one in policy.requirements}
+        for run in self.ordered:
+            for name in names(run) & self.named.keys():
+                self.named[name].append(run)
+
+
+def relied_on(policy: Policy, asked: Asked, history: History, at: datetime) -> list[str]:
     """The ids of the runs that a yes would rest on, so that their files can be verified before it is decided."""
-    question, ordered = Question(policy, asked, at), newest_first(_relevant(policy, runs))
-    named = _by_name(policy, ordered)
-    ids = [run.run_id for one in policy.requirements for run in _judge(question, one, named[one.run]).row]
-    ids += [later.run_id for _, later in _harms(question, ordered) if later]
+    question = Question(policy, asked, at)
+    ids = [run.run_id for one in policy.requirements for run in _judge(question, one, history.named[one.run]).row]
+    ids += [later.run_id for _, later in _harms(question, history.ordered) if later]
     return sorted(set(ids), reverse=True)
 
 
 def decide(
-    policy: Policy, asked: Asked, runs: Sequence[Summary], problems: Mapping[str, Sequence[str]], at: datetime
+    policy: Policy, asked: Asked, history: History, problems: Mapping[str, Sequence[str]], at: datetime
 ) -> Decision:
     """Whether all is met.
 
     Args:
-        runs: every run of the store, in any order.
+        history: of every run of the store.
         problems: of each run that :func:`relied_on` names, what its verification found; a run that is not in it was
             not verified, and counts for nothing.
         at: now, in UTC.
     """
-    question, ordered = Question(policy, asked, at, problems), newest_first(_relevant(policy, runs))
-    named = _by_name(policy, ordered)
-    judged = [_judge(question, one, named[one.run]) for one in policy.requirements]
-    judged.append(_open_harm(question, ordered))
+    question = Question(policy, asked, at, problems)
+    judged = [_judge(question, one, history.named[one.run]) for one in policy.requirements]
+    judged.append(_open_harm(question, history.ordered))
     return Decision(asked, at, tuple(_with_waiver(question, one) for one in judged))
-
-
-def _relevant(policy: Policy, runs: Sequence[Summary]) -> list[Summary]:
-    """The few runs of a large store that may matter: those that are named, by their id too, and what left harm."""
-    wanted = {one.run.partition("/")[2] for one in policy.requirements}
-    wanted |= {run.name for run in runs if run.undo_failed}
-    return [run for run in runs if not wanted.isdisjoint((run.name, *id_names(run.run_id)))]
-
-
-def _by_name(policy: Policy, ordered: Sequence[Summary]) -> dict[str, list[Summary]]:
-    """The runs of each definition that is required, in their order."""
-    found: dict[str, list[Summary]] = {one.run: [] for one in policy.requirements}
-    for run in ordered:
-        for name in names(run) & found.keys():
-            found[name].append(run)
-    return found
 
 
 def _judge(question: Question, requirement: Requirement, named: Sequence[Summary]) -> Judged:

@@ -68,13 +68,16 @@ class FolderStore:
                 yield path.stem, path.read_bytes()
 
     def verify(self, run_ids: Iterable[str]) -> dict[str, list[str]]:
-        entries = self._entries(trusting=False)
-        broken = self._broken(entries)
-        return {run_id: [*self._wrong(run_id, entries), *since(broken, entries.get(run_id))] for run_id in run_ids}
+        wanted, known = list(run_ids), self._entries()
+        # What stands in the chain before the oldest of them does not matter to any.
+        first = min((_number(known.get(run_id)) for run_id in wanted), default=_LAST)
+        entries = self._entries(trusting=first)
+        broken = self._broken({name: entry for name, entry in entries.items() if _number(entry) >= first - 1})
+        return {run_id: [*self._wrong(run_id, entries), *since(broken, entries.get(run_id))] for run_id in wanted}
 
     def examine(self) -> Iterator[tuple[str, list[str]]]:
         """All that is here, oldest first, each name with what is wrong with it; last, without a name, the chain."""
-        entries = self._entries(trusting=False)
+        entries = self._entries(trusting=0)
         for name in sorted(entries):
             yield name, self._wrong(name, entries)
         yield "", [words(one) for one in self._broken(entries)]
@@ -116,18 +119,19 @@ class FolderStore:
         if not (folder / manifest.FILE).exists():
             manifest.write(folder)
 
-    def _entries(self, *, trusting: bool = True) -> dict[str, Entry]:
+    def _entries(self, *, trusting: int = _LAST) -> dict[str, Entry]:
         """Everything here by its name, from the index where that holds.
 
         Args:
-            trusting: sealed runs are taken as the index has them; else only those whose manifest was not touched.
+            trusting: sealed runs with a smaller number in the chain are taken as the index has them; of the others
+                only those whose manifest was not touched.
         """
         # Read once: it says what was known, and what is here is looked at each time.
         known = index.load(self._key()) if self._known is None else self._known
         found, fresh = {}, False
         for name in self._names():
             entry = known.get(name)
-            if entry is None or not (trusting and entry.sealed):
+            if entry is None or not (entry.sealed and _number(entry) < trusting):
                 stamp = self._stamp(name)
                 if stamp is None:
                     continue
@@ -174,6 +178,11 @@ class FolderStore:
             content = path.read_bytes()
             found.append(manifest.link(manifest.parse(content, str(path)), content))
         return [link for link in found if not (self.path / link.run_id / manifest.FILE).is_file()]
+
+
+def _number(entry: Entry | None) -> int:
+    """The place in the chain; 0 where it is not known."""
+    return 0 if entry is None or entry.place is None else entry.place[1]
 
 
 def since(broken: Iterable[chain.Problem], entry: Entry | None) -> list[str]:

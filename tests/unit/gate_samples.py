@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ftchaos.clock import iso
-from ftchaos.gate.decide import Decision, decide
+from ftchaos.gate.decide import Decision, History, decide
 from ftchaos.gate.policy import Policy
 from ftchaos.gate.question import Asked
 from ftchaos.store import Summary
@@ -85,7 +85,7 @@ def judge(
     at: datetime = NOW,
 ) -> Decision:
     """Decide with runs that all verify, unless problems are given."""
-    return decide(given, asked, runs, {run.run_id: [] for run in runs} | dict(problems or {}), at)
+    return decide(given, asked, History(given, runs), {run.run_id: [] for run in runs} | dict(problems or {}), at)
 
 
 def kinds(decision: Decision) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from ftchaos.gate.confidence import passes_for, proven_rate
@@ -27,6 +27,7 @@ def test_a_failure_costs_what_clopper_and_pearson_say(passed: int, runs: int, ra
 
 
 @given(some.integers(1, 400), some.integers(0, 400))
+@settings(deadline=None)
 def test_a_further_failure_proves_less_and_a_further_pass_more(passed: int, failures: int) -> None:
     here = proven_rate(passed, passed + failures)
 

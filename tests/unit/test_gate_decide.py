@@ -22,7 +22,7 @@ from gate_samples import (
     why,
 )
 
-from ftchaos.gate.decide import relied_on
+from ftchaos.gate.decide import History, decide, relied_on
 from ftchaos.gate.question import Asked
 from ftchaos.store import Summary
 
@@ -124,17 +124,16 @@ def test_what_does_not_verify_is_a_no_and_an_older_run_does_not_stand_in_for_it(
 
 
 def test_what_was_not_verified_is_a_no() -> None:
-    from ftchaos.gate.decide import decide
-
-    decision = decide(policy(), ASKED, [run()], {}, NOW)
+    decision = decide(policy(), ASKED, History(policy(), [run()]), {}, NOW)
 
     assert "was not verified" in why(decision)
 
 
 def test_only_what_a_yes_would_rest_on_is_verified() -> None:
+    given = policy(requirement(passes=2))
     runs = [run(1), run(2), run(3), run(1.5, name="other"), run(0.5, environment="lab")]
 
-    assert relied_on(policy(requirement(passes=2)), ASKED, runs, NOW) == [runs[0].run_id, runs[1].run_id]
+    assert relied_on(given, ASKED, History(given, runs), NOW) == [runs[0].run_id, runs[1].run_id]
 
 
 @pytest.mark.parametrize("broken", [failed(1.5), inconclusive(1.5), unreadable(1.5), run(1.5, undo_failed=1)])
@@ -224,7 +223,9 @@ def test_harm_that_was_left_open_is_a_no_until_the_same_run_passes() -> None:
 def test_the_run_that_closes_a_harm_must_verify() -> None:
     harmed, healed = failed(3, name="zone", undo_failed=1), run(2, name="zone")
 
-    assert healed.run_id in relied_on(policy(), ASKED, [run(1), harmed, healed], NOW)
+    history = History(policy(), [run(1), harmed, healed])
+
+    assert healed.run_id in relied_on(policy(), ASKED, history, NOW)
     assert not judge(policy(), [run(1), harmed, healed], problems={healed.run_id: ["altered: run.json"]}).is_yes
 
 
