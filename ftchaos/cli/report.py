@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-_reports = click.option("--reports", default="reports", show_default=True, metavar="DIR", help="Where evidence is.")
-_json = click.option("--json", "as_json", is_flag=True, help="Print exactly one JSON document.")
+from ftchaos.cli.records import annotate, keygen, publish
+from ftchaos.cli.stored import as_json_option, filters, find, fitting, reports_option
+from ftchaos.cli.trends import export, site, trend
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 @click.group()
@@ -18,73 +22,111 @@ def report() -> None:
 
 
 @report.command("list")
-@_reports
-@_json
-def list_(reports: str, as_json: bool) -> None:
-    """Show all runs, newest first."""
-    from ftchaos import evidence
+@filters
+@reports_option
+@as_json_option
+def list_(reports: str, as_json: bool, **asked: Any) -> None:
+    """Show the runs that fit, newest first."""
+    from dataclasses import asdict
 
-    runs = evidence.runs(Path(reports))
+    from ftchaos import store
+
+    runs = fitting(store.open(reports), **asked)
     if as_json:
-        click.echo(json.dumps(runs))
+        click.echo(json.dumps([asdict(run) for run in runs], ensure_ascii=False))
         return
     for run in runs:
-        click.echo(f"{run['run_id']}  {run['verdict']:12} {run['environment']:12} {run['sentence']}")
+        click.echo(f"{run.run_id}  {run.verdict:12} {run.environment:12} {run.reason or run.summary}")
     if not runs:
-        click.echo(f"no runs in {reports}")
+        click.echo(f"no runs in {reports}" + (" that fit" if any(asked.values()) else ""))
 
 
 @report.command()
 @click.argument("run", required=False)
-@_reports
-@_json
+@reports_option
+@as_json_option
 def show(run: str | None, reports: str, as_json: bool) -> None:
-    """Show the summary of a run, the newest by default."""
+    """Show the summary of a run, the newest by default, with what was added to it."""
     from ftchaos import evidence
+    from ftchaos.store.annotation import annotated
 
-    folder = evidence.find(Path(reports), run)
-    found = evidence.read(folder)
+    there, folder = find(reports, run)
+    said = there.annotations(folder.name) if there else []
+    found = annotated(evidence.read(folder), said)
     if as_json:
         click.echo(found.model_dump_json())
         return
     from ftchaos.report import terminal
 
     terminal.show(found, folder, sys.stdout)
+    for one in said:
+        words = [*one.participants, *one.deviations, *one.lessons]
+        words += [f"{action.what} ({action.owner}, {action.due}, {action.status})" for action in one.actions]
+        click.echo(f"added {one.at[:10]} by {one.by}: {'; '.join(words)}")
 
 
 @report.command("open")
 @click.argument("run", required=False)
-@_reports
+@reports_option
 def open_(run: str | None, reports: str) -> None:
-    """Open the report of a run in the browser."""
-    from ftchaos import evidence
+    """Open the report of a run in the browser, with what was added to it."""
+    from ftchaos import evidence, manifest, state
+    from ftchaos.atomic import write
+    from ftchaos.report import html
+    from ftchaos.store.annotation import annotated
 
-    page = evidence.find(Path(reports), run) / "report.html"
+    there, folder = find(reports, run)
+    page = folder / "report.html"
+    if there and (said := there.annotations(folder.name)):
+        # The report in the run's folder is evidence, and stays as it is.
+        page = state.cache() / "pages" / f"{folder.name}.html"
+        page.parent.mkdir(parents=True, exist_ok=True)
+        write(page, html.render(annotated(evidence.read(folder), said), manifest.read(folder)["files"]))
     click.echo(str(page))
     click.launch(str(page))
 
 
 @report.command()
 @click.argument("run", required=False)
-@click.option("--all", "every", is_flag=True, help="Every run there is.")
-@_reports
-@_json
-def verify(run: str | None, every: bool, reports: str, as_json: bool) -> None:
-    """Hold a run's files against its manifest, and its evidence against its raw data."""
-    from ftchaos import evidence, verification
+@click.option("--all", "every", is_flag=True, help="Every run there is, and the chain of all of them.")
+@click.option(
+    "--trust", multiple=True, metavar="KEY", help="Public key file or key id that must have signed; repeatable."
+)
+@reports_option
+@as_json_option
+def verify(run: str | None, every: bool, trust: tuple[str, ...], reports: str, as_json: bool) -> None:
+    """Hold runs against their manifests, signatures, chain and raw data.
 
-    if every:
-        folders = [evidence.find(Path(reports), one["run_id"]) for one in evidence.runs(Path(reports))]
+    Every difference is named with its file and value, and the exit code is 1. The chain is held from the run on to
+    the newest one; with --all, whole.
+    """
+    from ftchaos import signing, store, verification
+
+    trusted = signing.trusted(trust)
+    there, folder = (store.open(reports), None) if every else find(reports, run)
+    if there is None:
+        assert folder is not None
+        found: Iterable[tuple[str, list[str]]] = [(folder.name, verification.verify(folder))]
     else:
-        folders = [evidence.find(Path(reports), run)]
-    problems = {folder.name: verification.verify(folder) for folder in folders}
+        found = verification.examine(there, None if folder is None else folder.name, trusted)
+    problems = {}
+    for name, wrong in found:
+        problems[name or "chain"] = wrong
+        if not as_json:
+            _say(name, wrong)
     if as_json:
         click.echo(json.dumps(problems))
-    else:
-        for name, found in problems.items():
-            click.echo(
-                f"{name}: " + ("every file is as it was, and the raw data gives the same verdict" if not found else "")
-            )
-            for problem in found:
-                click.echo(f"  {problem}")
+    elif not problems:
+        click.echo(f"no runs in {reports}")
     sys.exit(1 if any(problems.values()) else 0)
+
+
+def _say(name: str, wrong: list[str]) -> None:
+    good = "every file is as it was, and the raw data gives the same verdict" if name else "no run is missing"
+    click.echo(f"{name or 'chain'}: {'' if wrong else good}".rstrip())
+    for problem in wrong:
+        click.echo(f"  {problem}")
+
+
+for command in (annotate, export, keygen, publish, site, trend):
+    report.add_command(command)

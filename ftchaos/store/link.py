@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
+import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
@@ -22,6 +24,8 @@ from ftchaos.store.summary import Summary
 SCHEMA = "ftchaos.link/1"
 _SUMMARY = TypeAdapter(Summary)
 _TEXT = TypeAdapter(Text)
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z")
+VERDICTS = ("passed", "failed", "inconclusive", "unreadable")
 
 
 @dataclass(frozen=True)
@@ -105,6 +109,10 @@ def _summary(given: Any) -> Summary:
     texts: dict[str, Any] = {
         key: _TEXT.validate_python(value) for key, value in vars(found).items() if isinstance(value, str)
     }
+    figures = [value for value in vars(found).values() if isinstance(value, int | float)]
+    instants = [_INSTANT.fullmatch(at) for at in (found.began_at, found.ended_at)]
+    if found.verdict not in VERDICTS or not all(instants) or not all(0 <= one < math.inf for one in figures):
+        raise ValueError("a value that no run has")
     return dataclasses.replace(found, **texts)
 
 

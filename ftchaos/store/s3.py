@@ -82,6 +82,15 @@ class S3Store:
             annotation.read(self.folder(name)) for _, name in sorted(ours, key=lambda one: one[0][1] if one[0] else 0)
         ]
 
+    def annotated(self) -> set[str]:
+        return {entry.annotates for entry in self._entries().values() if entry.annotates}
+
+    def links(self) -> Iterator[tuple[str, bytes]]:
+        numbers = {name: entry.place[1] for name, entry in self._entries().items() if entry.place}
+        with ThreadPoolExecutor(CONNECTIONS) as pool:
+            found = pool.map(lambda number: self._link(number, ""), numbers.values())
+            yield from zip(numbers, (one.content for one in found), strict=True)
+
     def verify(self, run_ids: Iterable[str]) -> dict[str, list[str]]:
         entries, damaged = self._checked()
         broken = self._broken(entries, damaged)

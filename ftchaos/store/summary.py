@@ -85,6 +85,12 @@ class Store(Protocol):
     def annotations(self, run_id: str) -> list[Annotation]:
         """What people added to a run, in the order in which they did."""
 
+    def annotated(self) -> set[str]:
+        """The runs that people added something to."""
+
+    def links(self) -> Iterator[tuple[str, bytes]]:
+        """The manifests of all that is here, by the names of what they are of."""
+
     def publish(self, folder: Path) -> None:
         """Put a run that is complete in a local folder into the store."""
 

@@ -17,8 +17,10 @@ import cutting
 import pytest
 import stores
 from botocore.exceptions import ClientError
+from click.testing import CliRunner
 
-from ftchaos import evidence, manifest, signing, store
+from ftchaos import conclusion, evidence, manifest, signing, store
+from ftchaos.cli import cli
 from ftchaos.errors import Inconclusive, Invalid
 from ftchaos.store import annotation, bucket, s3
 
@@ -319,3 +321,24 @@ def test_readers_beside_a_writer_never_see_half_a_run(location: str) -> None:
 def test_what_is_no_address_is_refused(address: str) -> None:
     with pytest.raises(Invalid, match="not the address of a bucket"):
         store.open(address)
+
+
+def test_every_command_reads_a_bucket(location: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(conclusion, "conclude", evidence.read)
+    names = _published(location, 2)
+    waiting = stores.add(store.staging(location), stores.made(5))
+
+    def said(*argv: str) -> str:
+        done = CliRunner().invoke(cli, ["report", *argv, "--reports", location], catch_exceptions=False)
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    assert f"{waiting.name} is in {location}" in said("publish")
+    assert "nothing waits" in said("publish")
+    said("annotate", names[0], "--lesson", "read backups back", "--by", "Ada")
+    assert len(said("list").splitlines()) == 3
+    assert "read backups back" in said("show", names[0])
+    assert said("verify", "--all").count("every file is as it was") == 4
+    said("export", "bundle", "-o", str(tmp_path / "bundle.zip"))
+    assert "3 runs" in said("site", str(tmp_path / "site"), "--copy")
+    assert "restore: 3 runs" in said("trend", "restore")
