@@ -8,6 +8,7 @@ gaps among the survivors: whole stretches are counted by ``bytes.count``.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 
@@ -270,8 +271,10 @@ def holes(ledger: Ledger, survivors: Sequence[Survivors], audit: Audit, until_at
 
 def _newest_surviving(writer: WriterLedger, surviving: Surviving, until_at: float) -> float | None:
     """When the newest write that survives and was acknowledged by then was sent; None without any."""
+    # What was sent later was not acknowledged by then; writes are sent in order, and there may be millions later.
+    sent = bisect_right(range(1, writer.attempted + 1), until_at, key=writer.sent_at)
     for first, last in reversed(surviving.present):
-        for seq in range(min(last, writer.attempted), first - 1, -1):
+        for seq in range(min(last, sent), first - 1, -1):
             if writer.outcome(seq) == Outcome.ACKNOWLEDGED and writer.known_at(seq) <= until_at:
                 return writer.sent_at(seq)
     return None
