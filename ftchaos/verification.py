@@ -8,6 +8,7 @@ from typing import Any
 
 from ftchaos import conclusion, evidence, manifest
 from ftchaos.errors import FtchaosError
+from ftchaos.gameday import folder as days
 from ftchaos.store import Store
 
 
@@ -60,12 +61,15 @@ def recomputed(folder: Path) -> list[str]:
     """
     written = evidence.read(folder)
     try:
-        computed = conclusion.conclude(folder)
+        is_day = written.kind == "gameday"
+        computed = days.conclude(folder) if is_day else conclusion.conclude(folder)
+        others = days.differences(folder) if is_day else []
     except (FtchaosError, OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         said = error.fact if isinstance(error, FtchaosError) else str(error)
         return [f"the raw data gives no evidence any more: {said}"]
     # The sentence is written from the rest, and an older ftchaos may have worded it otherwise.
-    return list(_differences(written.model_dump(exclude={"summary"}), computed.model_dump(exclude={"summary"})))
+    differing = _differences(written.model_dump(exclude={"summary"}), computed.model_dump(exclude={"summary"}))
+    return [*differing, *others]
 
 
 def _differences(written: Any, computed: Any, path: str = "") -> Iterator[str]:

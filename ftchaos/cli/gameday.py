@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -255,7 +256,7 @@ def _show(day: Day, where: Path, as_json: bool) -> None:
     from ftchaos import evidence
     from ftchaos.report import terminal
 
-    terminal.show(evidence.read(where), where, sys.stdout)
+    terminal.show(evidence.read(where), Path(os.path.relpath(where)), sys.stdout)
 
 
 def _tell(text: str) -> None:

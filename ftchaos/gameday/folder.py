@@ -6,6 +6,7 @@ these two alone, at the end of the day and again whenever somebody doubts it.
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 from ftchaos import atomic, conclusion, evidence, guard, manifest, store
@@ -17,7 +18,6 @@ from ftchaos.gameday import live, plan
 from ftchaos.gameday.day import Day
 from ftchaos.gameday.live import Note
 from ftchaos.gameday.plan import Loaded
-from ftchaos.gameday.record import FILE as RECORD_FILE
 from ftchaos.gameday.record import Began, Record, began
 
 PLAN_FILE = "plan.yaml"
@@ -126,9 +126,24 @@ def conclude(folder: Path) -> Evidence:
     return days.as_evidence(day, found)
 
 
-def holds(folder: Path) -> bool:
-    """Whether a folder is that of a game day."""
-    return (folder / RECORD_FILE).is_file()
+def differences(folder: Path) -> list[str]:
+    """What beside the evidence differs from a day's raw data: ``gameday.json``, and the parts that lie beside it.
+
+    Raises:
+        Invalid: the raw data is missing or broken.
+    """
+    found = []
+    day = day_of(folder)
+    if (folder / days.FILE).read_text() != f"{day.model_dump_json(indent=1)}\n":
+        found.append(f"{days.FILE} says otherwise than the raw data")
+    for part in day.parts:
+        known = part.result
+        if known is None or not (known.run_id and known.manifest_sha256):
+            continue
+        sealed = folder.parent / known.run_id / manifest.FILE
+        if sealed.is_file() and hashlib.sha256(sealed.read_bytes()).hexdigest() != known.manifest_sha256:
+            found.append(f"{part.name}: the run {known.run_id} is not the one that the day saw")
+    return found
 
 
 def complete(note: Note) -> Day:

@@ -6,6 +6,7 @@ It is ended by its own stop, upon which it heals what it harmed; it is never kil
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -14,13 +15,15 @@ from pydantic import ValidationError
 from ftchaos import guard, manifest, notes, recover
 from ftchaos.child import Child, Said
 from ftchaos.clock import now
-from ftchaos.errors import FtchaosError
+from ftchaos.errors import FtchaosError, Refused
 from ftchaos.gameday import record
 from ftchaos.gameday.plan import Part
 from ftchaos.gameday.record import Result
 from ftchaos.gameday.steps import HARMED
 from ftchaos.undo import UndoLog
 
+HEAL_S = 600.0
+LOOK_S = 0.25
 LISTEN_S = 3.0
 """A run that was asked to stop has said so within this time, or gets a signal."""
 
@@ -45,6 +48,21 @@ class Parts:
         kind, command, *chosen = part.arguments()
         return Running(part, Child([kind, command, *self._common, *chosen], part.name, verbose=True, apart=True), self)
 
+    def wait_for(self, part: Part, run_id: str) -> None:
+        """Wait until the run of a part has ended, which outlived its day and heals; it is never killed.
+
+        Args:
+            run_id: empty where it is not known; then it is recognized by its definition.
+
+        Raises:
+            Refused: it does not end.
+        """
+        deadline = now() + HEAL_S
+        while alive := [one.run_id for one in recover.under_way() if _is_of(one.run_id, part, run_id)]:
+            if now() > deadline:
+                raise Refused(f"the run {alive[0]} of {part.name} is still under way", "end it: `ftchaos stop`")
+            time.sleep(LOOK_S)
+
     def recover(self) -> tuple[list[str], list[str]]:
         """Heal what dead runs left behind: what was healed, and what is still harmed."""
         found = recover.recover(dry_run=False, progress=self._tell)
@@ -57,6 +75,10 @@ class Parts:
             return hashlib.sha256((self._reports / run_id / manifest.FILE).read_bytes()).hexdigest()
         except FileNotFoundError:
             return ""
+
+
+def _is_of(run_id: str, part: Part, known: str) -> bool:
+    return run_id == known if known else f"-{part.definition}-" in run_id
 
 
 class Running:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import getpass
 import json
 import os
+import re
 import select
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -75,11 +76,11 @@ class People:
         if not line:  # the terminal is gone: others may still answer
             self._stream = None
             return None
-        word, _, rest = line.strip().partition(" ")
+        word, rest, *_ = (*re.split(r"\W+", line.strip(), maxsplit=1), "")
         if word.lower() in YES:
-            return Answer(True, person(), rest.strip())
+            return Answer(True, person(), rest)
         if word.lower() in ("n", "no"):
-            return Answer(False, person(), rest.strip(" ,:"))
+            return Answer(False, person(), rest)
         self._tell("  type 'done', or 'no' and why")
         return None
 

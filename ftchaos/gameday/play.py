@@ -64,6 +64,8 @@ class Parts(Protocol):
 
     def begin(self, part: Part) -> Running: ...
 
+    def wait_for(self, part: Part, run_id: str) -> None: ...
+
     def recover(self) -> tuple[list[str], list[str]]: ...
 
 
@@ -134,10 +136,12 @@ class Play:
         """Heal what the part left that was under way when the day died."""
         self._record.append("resumed", text="what the interrupted part left is healed first")
         lost = steps.under_way(entries)
+        part = self._plan.part(lost.part) if lost is not None else None
+        if part is not None and lost is not None and part.is_run:
+            self._parts.wait_for(part, steps.known_run(entries, part.name, lost.attempt))
         healed, failed = self._parts.recover()
-        if lost is None:
+        if part is None or lost is None:
             return
-        part = self._plan.part(lost.part)
         if failed:
             reason = f"the game day died, and not healed is: {'; '.join(failed)}"
             result = Result(verdict="failed", exit_code=steps.HARMED, reason=reason)
