@@ -91,34 +91,46 @@ def component_of(kind: str) -> str | None:
     return "database" if kind == "mysql" else None
 
 
-def timelines(
-    seen: Seen, objectives: Objectives, hits: Sequence[str], fault_at: float, after_at: float
-) -> list[Timeline]:
-    """Every component that has a sampler.
+@dataclass(frozen=True)
+class Way:
+    """Between which instants components go down and come back, and what that means.
 
-    Args:
-        hits: names of those that the fault was to disturb.
+    Attributes:
+        hits: names of the components that the fault was to disturb.
         after_at: from when on health counts as a recovery: when the damage was proven, else the fault.
+        until_at: until when: what comes back only by the heal has not recovered.
     """
+
+    objectives: Objectives
+    hits: Sequence[str]
+    fault_at: float
+    after_at: float
+    until_at: float = math.inf
+
+
+def timelines(seen: Seen, way: Way) -> list[Timeline]:
+    """Every component that has a sampler."""
     sampled = {component_of(kind) for kind in seen.ledger.kinds()} - {None}
     found = []
     for name in sorted(str(one) for one in sampled):
         kinds = [kind for kind in seen.ledger.kinds() if component_of(kind) == name]
         plain = [kind for kind in kinds if not kind.startswith(WAIT)]
         durable = [kind for kind in kinds if kind.startswith(WAIT)]
-        found.append(_timeline(name, _of(seen.ledger, plain), objectives, hits, fault_at, after_at))
+        found.append(_timeline(name, _of(seen.ledger, plain), way))
         if durable:
-            confirmed = _timeline(name, _of(seen.ledger, durable), objectives, hits, fault_at, after_at)
+            # Confirmed again may well be only after the heal, which brings the second server back.
+            confirmed = _timeline(name, _of(seen.ledger, durable), dataclasses.replace(way, until_at=math.inf))
             found[-1] = dataclasses.replace(
                 found[-1],
                 durable_at=found[-1].writable_at if confirmed.failed_at is None else confirmed.writable_at,
                 durable=confirmed.failed_at is None or confirmed.writable_at is not None,
             )
-    work = dataclasses.replace(objectives, p95_s=max(objectives.p95_s, WORK_P95_S))
+    objectives = dataclasses.replace(way.objectives, p95_s=max(way.objectives.p95_s, WORK_P95_S))
+    work = dataclasses.replace(way, objectives=objectives)
     if seen.work is not None:
-        found.append(_timeline("queue", _done(seen), work, hits, fault_at, after_at))
+        found.append(_timeline("queue", _done(seen), work))
     if seen.heard is not None:
-        found.append(_timeline("websocket", _told(seen), work, hits, fault_at, after_at))
+        found.append(_timeline("websocket", _told(seen), work))
     return found
 
 
@@ -126,19 +138,17 @@ def _of(ledger: Ledger, kinds: Iterable[str]) -> Operations:
     return recovery.operations(writer for kind in kinds for writer in ledger.of(kind))
 
 
-def _timeline(
-    name: str, operations: Operations, objectives: Objectives, hits: Sequence[str], fault_at: float, after_at: float
-) -> Timeline:
-    first = bisect_left(operations.sent_at, fault_at)
-    failed = operations.succeeded.find(0, first)
-    back = operations.succeeded.find(1, failed) if failed >= 0 else -1
+def _timeline(name: str, operations: Operations, way: Way) -> Timeline:
+    seen = recovery.part(operations, 0.0, way.until_at)
+    failed = seen.succeeded.find(0, bisect_left(seen.sent_at, way.fault_at))
+    back = seen.succeeded.find(1, failed) if failed >= 0 else -1
     return Timeline(
         name=name,
-        hit=name in hits,
+        hit=name in way.hits,
         failed_at=operations.sent_at[failed] if failed >= 0 else None,
         writable_at=operations.sent_at[back] if back >= 0 else None,
         durable_at=None,
-        restored=recovery.restored(operations, objectives, after_at),
+        restored=recovery.restored(seen, way.objectives, way.after_at),
         operations=operations,
     )
 

@@ -17,7 +17,7 @@ class Promises:
         recovery_time_s: how soon every component that was hit meets its objectives again.
         lost: the most acknowledged writes that may be lost, by the begin of the kind of writer: ``mysql``,
             ``redis-wait``, ``uploads``.
-        success: smallest share of requests that succeed from the fault until the service was restored.
+        success: smallest share of requests that succeed from the fault until it is healed.
         jobs: whether all work of acknowledged uploads must be done at the end.
     """
 
@@ -35,7 +35,7 @@ class Promises:
             many = f"At most {most:,} acknowledged writes of {kind} are lost."
             found.append(many if most else f"No acknowledged write of {kind} is lost.")
         if self.success is not None:
-            found.append(f"At least {self.success:.1%} of requests succeed throughout.")
+            found.append(f"At least {self.success:.1%} of requests succeed while the fault lasts.")
         if self.jobs:
             found.append("All work of acknowledged uploads is done in the end.")
         return found

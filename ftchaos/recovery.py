@@ -42,6 +42,14 @@ class Operations:
         return zip(self.sent_at, self.latency_s, map(bool, self.succeeded), strict=True)
 
 
+def part(operations: Operations, from_at: float, to_at: float) -> Operations:
+    """The operations that were sent within a stretch of time."""
+    first, last = bisect_left(operations.sent_at, from_at), bisect_left(operations.sent_at, to_at)
+    return Operations(
+        operations.sent_at[first:last], operations.latency_s[first:last], operations.succeeded[first:last]
+    )
+
+
 @dataclass(frozen=True)
 class Restored:
     """The service was restored.

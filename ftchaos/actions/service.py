@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from ftchaos.clock import now
-from ftchaos.components import Timeline, timelines
+from ftchaos.components import Timeline, Way, timelines
 from ftchaos.errors import FtchaosError
 from ftchaos.platforms.base import Step
 from ftchaos.run import Run, current
@@ -27,6 +27,7 @@ def watch_recovery() -> str:
     run = current()
     run.require("inject")
     missing = _watch(run, run.options.warm_timeout, lambda one: one.restored is not None)
+    run.record.watched_until = now()
     took = human_duration(now() - run.fault_at())
     if missing:
         said = f"not restored {took} after the fault: {', '.join(missing)}"
@@ -49,7 +50,7 @@ def settle() -> str:
 def _watch(run: Run, timeout_s: float, well: Callable[[Timeline], bool]) -> list[str]:
     """Names of the components that were not well in time."""
     fault_at = run.fault_at()
-    after_at = run.record.facts["inject"]["proven_at"]
+    way = Way(run.objectives, run.record.hits, fault_at, run.record.facts["inject"]["proven_at"])
     deadline = now() + timeout_s
     while True:
         run.traffic.ensure_alive()
@@ -57,9 +58,8 @@ def _watch(run: Run, timeout_s: float, well: Callable[[Timeline], bool]) -> list
         with contextlib.suppress(FtchaosError):
             run.traffic.read_work(run.platform.survivors)
         seen = run.traffic.seen(run.record.clock)
-        lines = timelines(seen, run.objectives, run.record.hits, fault_at, after_at)
+        lines = timelines(seen, way)
         missing = [one.name for one in lines if not well(one)]
-        run.record.watched_until = now()
         run.record.said = [vars(one) for one in run.platform.events(fault_at)]
         if not missing or now() > deadline:
             return missing

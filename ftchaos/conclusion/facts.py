@@ -5,7 +5,7 @@ from __future__ import annotations
 from ftchaos import audit, verdict
 from ftchaos import promises as promising
 from ftchaos import recovery as recovering
-from ftchaos.conclusion.raw import Raw, backup_age_s, checks, data_loss_s, part, watched_s, when_restored
+from ftchaos.conclusion.raw import Raw, backup_age_s, checks, data_loss_s, healed_from, watched_s, when_restored
 from ftchaos.promises import Kept
 from ftchaos.record import NOT_DONE
 
@@ -49,7 +49,7 @@ def _kept(raw: Raw) -> Kept:
     """What was measured of the experiment's own promises."""
     lost = None if raw.audit is None else {kind: loss.classes.lost for kind, loss in raw.audit.stores.items()}
     fault_at = raw.record.fault_at or 0.0
-    after = None if raw.operations is None else part(raw.operations, fault_at, raw.record.ended_at or fault_at)
+    after = None if raw.operations is None else recovering.part(raw.operations, fault_at, healed_from(raw.record))
     return Kept(
         timelines=raw.timelines,
         lost=lost,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,11 +67,14 @@ def read(folder: Path) -> Raw:
             proven_at = witnessing.proven_at(observations, record.fault_targets, record.fault_at)
         if operations is not None:
             # What is still healthy before the damage shows is no recovery; the time counts from the fault all the same.
-            restored = recovering.restored(operations, record.objectives, proven_at or record.fault_at)
+            seen_to_work = recovering.part(operations, 0.0, healed_from(record))
+            restored = recovering.restored(seen_to_work, record.objectives, proven_at or record.fault_at)
         if ledger is not None and record.kind != "drill":
             seen = read_seen(folder, ledger, record.clock)
-            after_at = proven_at or record.fault_at
-            timelines = components.timelines(seen, record.objectives, record.hits, record.fault_at, after_at)
+            way = components.Way(
+                record.objectives, record.hits, record.fault_at, proven_at or record.fault_at, healed_from(record)
+            )
+            timelines = components.timelines(seen, way)
             jobs = components.jobs(seen, record.fault_at)
     return Raw(
         folder,
@@ -124,9 +127,8 @@ def checks(raw: Raw) -> list[evidence.Check]:
     ]
 
 
-def part(operations: recovering.Operations, from_at: float, to_at: float) -> recovering.Operations:
-    """The operations that were sent within a stretch of time."""
-    first, last = bisect_left(operations.sent_at, from_at), bisect_left(operations.sent_at, to_at)
-    return recovering.Operations(
-        operations.sent_at[first:last], operations.latency_s[first:last], operations.succeeded[first:last]
-    )
+def healed_from(record: RunRecord) -> float:
+    """When the heal of an experiment began: what comes back only then is no recovery of the system."""
+    if record.kind == "drill":
+        return math.inf
+    return min((step.began_at for step in record.steps if step.part == "rollback"), default=math.inf)

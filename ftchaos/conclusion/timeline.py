@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ftchaos import evidence
 from ftchaos import recovery as recovering
-from ftchaos.conclusion.raw import Raw, part, watched_s, when_restored
+from ftchaos.conclusion.raw import Raw, watched_s, when_restored
 
 EDGE_S = 5.0
 
@@ -89,7 +89,7 @@ def components(raw: Raw) -> list[evidence.Component]:
     ended_at = record.ended_at or record.fault_at
     found = []
     for one in sorted(raw.timelines, key=lambda one: not one.hit):
-        did = recovering.service(part(one.operations, record.fault_at, ended_at))
+        did = recovering.service(recovering.part(one.operations, record.fault_at, ended_at))
         restored_at = one.restored.at if one.restored else None
         found.append(
             evidence.Component(

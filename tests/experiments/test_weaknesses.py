@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 import sys
 
 import pytest
 from stages import wait_until
-from trials import Trials, after_inject, component, no_inject
+from trials import Trials, component, no_inject, weakened
 
 from ftchaos.platforms.lab import balancer, redis
 from ftchaos.platforms.lab.decisions import Folder
@@ -36,9 +37,11 @@ def test_a_fault_that_does_not_bite_is_inconclusive(
 def test_without_the_failover_manager_the_killed_primary_fails_the_experiment(
     trials: Trials, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    after_inject(monkeypatch, "fail_mysql_primary", lambda lab: Folder.of(lab.folder).pause() and None)
+    def pause(lab: Lab) -> None:
+        assert Folder.of(lab.folder).pause()
+
+    weakened(monkeypatch, "fail_mysql_primary", pause, lambda lab: Folder.of(lab.folder).resume())
     result = trials.run("mysql-primary-kill", warm_timeout="6s", rto="5s")
-    Folder.of(trials.lab.folder).resume()
 
     assert result.evidence.verdict == "failed"
     assert "The service was not restored within the RTO of 5 s." in reasons(result)
@@ -60,14 +63,13 @@ def test_workers_that_hang_after_the_failover_of_their_queue_fail_the_experiment
 ) -> None:
     workers = [f"worker-{letter}" for letter in "abc"]
 
-    def hang(lab: Lab) -> None:
+    def send(lab: Lab, number: signal.Signals) -> None:
         for worker in workers:
-            lab.call("kill_service", name=worker, signal=int(signal.SIGSTOP))
+            lab.call("kill_service", name=worker, signal=int(number))
 
-    after_inject(monkeypatch, "fail_queue_master", hang)
+    weakened(monkeypatch, "fail_queue_master", lambda lab: send(lab, signal.SIGSTOP), lambda lab: None)
     result = trials.run("redis-sentinel-master-kill", warm_timeout="8s")
-    for worker in workers:
-        trials.lab.call("kill_service", name=worker, signal=int(signal.SIGCONT))
+    send(trials.lab, signal.SIGCONT)
 
     assert result.evidence.verdict == "failed"
     assert component(result, "queue").restored_at is None
@@ -88,19 +90,21 @@ def test_a_replica_beside_its_master_makes_the_loss_of_their_zone_fatal(trials: 
     _replicate(trials.lab, "redis-cluster-b2", nodes["redis-cluster-a1"].node_id)
 
     assert result.evidence.verdict != "passed"
-    assert component(result, "cache-a").writable_at is None or component(result, "cache-a").restored_at is None
+    assert (component(result, "cache-a").writable_at, component(result, "cache-a").restored_at) == (None, None)
 
 
-def test_a_health_check_that_lies_fails_the_experiment(trials: Trials) -> None:
-    folder = trials.lab.folder
-    balancer.command(folder, *(f"disable health api/api-{letter}" for letter in "abc"))
-    try:
-        result = trials.run("load-balancer-target-loss", warm_timeout="10s")
-    finally:
-        balancer.command(folder, *(f"enable health api/api-{letter}" for letter in "abc"))
+def test_a_single_target_behind_the_balancer_fails_the_experiment(
+    trials: Trials, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def set_others(lab: Lab, state: str) -> None:
+        balancer.command(lab.folder, *(f"set server api/api-{letter} state {state}" for letter in "bc"))
+
+    weakened(monkeypatch, "lose_target", lambda lab: set_others(lab, "maint"), lambda lab: set_others(lab, "ready"))
+    result = trials.run("load-balancer-target-loss", warm_timeout="8s")
 
     assert result.evidence.verdict == "failed"
-    assert component(result, "api").failed_at is not None
+    assert component(result, "api").restored_at is None
+    trials.ensure_whole(result)
 
 
 def _replicate(lab: Lab, name: str, master: str) -> None:
@@ -108,7 +112,6 @@ def _replicate(lab: Lab, name: str, master: str) -> None:
     node = next(one for one in redis.cluster_nodes(lab.layout) if one.name == name)
     code = "import sys; from ftchaos.platforms.lab import redis; print(redis.ask(*sys.argv[1:3], sys.argv[3]))"
     argv = [sys.executable, "-c", code, node.address, str(node.port)]
-    import subprocess
 
     def obeyed() -> bool:
         done = subprocess.run(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,8 +54,10 @@ def component(result: engine.Result, name: str) -> Any:
     return next(one for one in result.evidence.components if one.name == name)
 
 
-def after_inject(monkeypatch: pytest.MonkeyPatch, fault: str, act: Callable[[Lab], None]) -> None:
-    """Do something more right after a fault was injected."""
+def weakened(
+    monkeypatch: pytest.MonkeyPatch, fault: str, act: Callable[[Lab], None], undo: Callable[[Lab], None]
+) -> None:
+    """Weaken the lab right after a fault was injected, until it is healed."""
     real = faults.FAULTS[fault]
 
     def inject(lab: Lab, harm: Harm) -> str:
@@ -63,7 +65,11 @@ def after_inject(monkeypatch: pytest.MonkeyPatch, fault: str, act: Callable[[Lab
         act(lab)
         return said
 
-    monkeypatch.setitem(faults.FAULTS, fault, faults.Fault(real.plan, inject, real.heal))  # type: ignore[arg-type]
+    def heal(lab: Lab, arguments: Mapping[str, Any]) -> str:
+        undo(lab)
+        return real.heal(lab, arguments)
+
+    monkeypatch.setitem(faults.FAULTS, fault, faults.Fault(real.plan, inject, heal))  # type: ignore[arg-type]
 
 
 def no_inject(monkeypatch: pytest.MonkeyPatch, fault: str) -> None:

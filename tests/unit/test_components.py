@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import pytest
 
 from ftchaos import components
-from ftchaos.components import Seen, Timeline, Work
+from ftchaos.components import Seen, Timeline, Way, Work
 from ftchaos.ledger import TICK_S, Ledger, Outcome, WriterLedger, write_id
 from ftchaos.objectives import Objectives
 
@@ -34,13 +35,12 @@ def always(at: float) -> bool:
     return True
 
 
-def timelines(*writers: WriterLedger, hits: tuple[str, ...] = (), **seen: object) -> dict[str, Timeline]:
+def timelines(
+    *writers: WriterLedger, hits: tuple[str, ...] = (), until_at: float = math.inf, **seen: object
+) -> dict[str, Timeline]:
     found = components.timelines(
         Seen(Ledger(writers), **seen),  # type: ignore[arg-type]
-        OBJECTIVES,
-        hits,
-        FAULT_AT,
-        FAULT_AT,
+        Way(OBJECTIVES, hits, FAULT_AT, FAULT_AT, until_at),
     )
     return {one.name: one for one in found}
 
@@ -66,6 +66,13 @@ def test_component_fails_is_writable_and_is_restored() -> None:
     assert found.hit
     assert found.restored is not None
     assert pytest.approx((5.5, 8.0, 8.0), abs=1e-3) == (found.failed_at, found.writable_at, found.restored.at)
+
+
+def test_what_comes_back_only_by_the_heal_has_not_recovered() -> None:
+    found = timelines(writer("mysql", down(5.5, 12)), until_at=12.0)["database"]
+
+    assert found.failed_at == pytest.approx(5.5)
+    assert (found.writable_at, found.restored) == (None, None)
 
 
 def test_component_that_never_fails_is_a_control_group() -> None:
