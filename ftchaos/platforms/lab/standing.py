@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ftchaos.errors import StepFailed
-from ftchaos.platforms.lab import redis
+from ftchaos.platforms.lab import redis, serving
 from ftchaos.platforms.lab.lab import Lab
 from ftchaos.platforms.lab.layout import (
     API_PORT,
@@ -50,6 +50,7 @@ class Standing:
         primary: the MySQL server that takes the writes.
         masters: the Redis Cluster's master of each shard: ``{"a": "redis-cluster-a1", ...}``.
         queue_master: the Redis server of the queue that takes the writes.
+        sockets: the API instance that holds the clients' WebSocket sessions.
     """
 
     lab: str
@@ -58,6 +59,7 @@ class Standing:
     primary: str
     masters: Mapping[str, str]
     queue_master: str
+    sockets: str = ""
 
     def of_kind(self, kind: str) -> list[Member]:
         """The servers of one kind, in order."""
@@ -76,7 +78,7 @@ def fresh(layout: Layout) -> Standing:
     """How a lab stands that has just come up."""
     masters = {SHARDS[node.shard]: node.name for node in redis.cluster_nodes(layout) if node.master is None}
     letter = ZONES[0][-1]
-    return Standing("", layout, members(layout), f"mysql-{letter}", masters, f"redis-queue-{letter}")
+    return Standing("", layout, members(layout), f"mysql-{letter}", masters, f"redis-queue-{letter}", f"api-{letter}")
 
 
 def of(lab: Lab) -> Standing:
@@ -87,7 +89,13 @@ def of(lab: Lab) -> Standing:
     """
     facts = _ask(lab)
     return Standing(
-        lab.name, lab.layout, members(lab.layout), Tier(lab).primary.name, facts["masters"], facts["queue_master"]
+        lab.name,
+        lab.layout,
+        members(lab.layout),
+        Tier(lab).primary.name,
+        facts["masters"],
+        facts["queue_master"],
+        serving.holder_of_sockets(lab),
     )
 
 

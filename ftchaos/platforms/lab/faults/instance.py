@@ -45,7 +45,7 @@ def choose(standing: Standing, tier: str, instance: str) -> Member:
     if tier not in HITS:
         raise Invalid(f"the application has no tier {tier!r}", f"choose {', '.join(HITS)}")
     members = {member.name: member for member in standing.of_kind("worker" if tier == "worker" else "api")}
-    name = instance or next(iter(members))
+    name = instance or (standing.sockets if tier == "websocket" else "") or next(iter(members))
     if name not in members:
         raise Invalid(f"the tier {tier} has no instance {name!r}", f"it has {', '.join(members)}")
     return members[name]
