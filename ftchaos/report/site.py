@@ -20,7 +20,7 @@ from markupsafe import Markup
 
 from ftchaos import __version__, atomic
 from ftchaos.clock import iso
-from ftchaos.report import html, trend, wording
+from ftchaos.report import html, trend
 from ftchaos.store.history import Due, points
 from ftchaos.store.summary import Summary
 
@@ -89,12 +89,14 @@ def write(
                 "href": file,
                 "name": name or "(unreadable)",
                 "environment": environment,
-                "count": len(its),
+                "count": f"{len(its):,}",
                 "verdict": newest.run.verdict,
                 "began_at": newest.run.began_at,
-                "regressed": newest.regressed,
-                "recovery_time": wording.duration(newest.recovery_time.value_s),
-                "median": wording.duration(newest.recovery_time.median_s),
+                "recovery_time": trend.words(newest.recovery_time.value_s),
+                "slower": newest.recovery_time.regressed,
+                "median": trend.words(newest.recovery_time.median_s),
+                "data_loss": trend.words(newest.data_loss.value_s),
+                "lossier": newest.data_loss.regressed,
             }
         )
     atomic.write(folder / "index.html", index(runs, reports, rows, made_at))

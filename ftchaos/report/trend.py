@@ -50,8 +50,8 @@ def text(title: str, points: Sequence[Point], due: Due | None, *, rows: int = 30
     for point in points[-rows:]:
         mark = "  WORSE" if point.regressed else ""
         lines.append(
-            f"{point.run.began_at[:16]}Z {point.run.verdict:12} {_words(point.recovery_time.value_s):>9} "
-            f"{_words(point.recovery_time.median_s):>9} {_words(point.data_loss.value_s):>9}  {point.run.run_id}{mark}"
+            f"{point.run.began_at[:16]}Z {point.run.verdict:12} {words(point.recovery_time.value_s):>9} "
+            f"{words(point.recovery_time.median_s):>9} {words(point.data_loss.value_s):>9}  {point.run.run_id}{mark}"
         )
     lines += ["", *(_line(sentence) for sentence in sentences(points, due))]
     return "\n".join(lines)
@@ -115,7 +115,7 @@ def page(
             charts=[_chart("Recovery time", points, "recovery"), _chart("Data loss", points, "loss")],
             hrefs=hrefs,
             home=home,
-            words=_words,
+            words=words,
             made_at=iso(made_at),
             version=__version__,
             width=WIDTH,
@@ -149,10 +149,10 @@ def _chart(title: str, points: Sequence[Point], which: str) -> Chart:
             continue
         x = 10 + (WIDTH - 20) * (number + 0.5) / len(chosen)
         kind = "worse" if figure.regressed else point.run.verdict
-        words = f"{point.run.began_at[:16]}Z: {_words(figure.value_s)}, {point.run.verdict}"
-        dots.append((round(x, 1), _y(figure.value_s, top_s), kind, words))
+        said = f"{point.run.began_at[:16]}Z: {words(figure.value_s)}, {point.run.verdict}"
+        dots.append((round(x, 1), _y(figure.value_s, top_s), kind, said))
     line_y = _y(objective_s, top_s) if fits else None
-    return Chart(title, tuple(dots), line_y, human_duration(objective_s), human_duration(highest_s))
+    return Chart(title, tuple(dots), line_y, human_duration(objective_s), words(max(values, default=0.0)))
 
 
 def _y(value_s: float, top_s: float) -> float:
@@ -162,7 +162,7 @@ def _y(value_s: float, top_s: float) -> float:
 def _judged(name: str, figure: Figure) -> list[str]:
     if figure.value_s is None or figure.median_s is None:
         return []
-    values = f"{_words(figure.value_s)}, the median of earlier runs {_words(figure.median_s)}"
+    values = f"{words(figure.value_s)}, the median of earlier runs {words(figure.median_s)}"
     if figure.regressed:
         return [f"The {name} of the newest run is worse than before: {values}."]
     return [f"The {name} of the newest run is {values}."]
@@ -175,9 +175,10 @@ def _runs(points: Sequence[Point]) -> str:
     return f"{len(points):,} runs, {', '.join([*parts, *([f'{others:,} unreadable'] if others else [])])}"
 
 
-def _words(seconds: float | None) -> str:
+def words(seconds: float | None) -> str:
+    """A duration for people, or a dash where there is none."""
     return "\N{EN DASH}" if seconds is None else wording.duration(seconds)
 
 
-def _line(words: str) -> str:
-    return _CONTROL.sub(" ", words)
+def _line(text: str) -> str:
+    return _CONTROL.sub(" ", text)
