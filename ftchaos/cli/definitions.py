@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from ftchaos.cli.options import common, running
+from ftchaos.errors import FtchaosError
 
 
 @click.group()
@@ -107,9 +108,12 @@ def drill_restore(backup: str | None, binlogs: str | None, **options: Any) -> No
 
 def play(kind: str, name: str, *, as_json: bool, dry_run: bool, verbose: bool, **options: Any) -> None:
     """Run a definition, or preview it, and leave with its exit code."""
-    from ftchaos import engine
+    from ftchaos import engine, store
     from ftchaos.report import progress, terminal
 
+    reports = options["reports"]
+    # What belongs into a bucket is written here first, and published whole.
+    options["reports"] = str(store.staging(reports))
     plan = engine.plan(kind, name, options)
     if dry_run:
         preview = engine.preview(plan)
@@ -120,4 +124,10 @@ def play(kind: str, name: str, *, as_json: bool, dry_run: bool, verbose: bool, *
         click.echo(result.evidence.model_dump_json())
     else:
         terminal.show(result.evidence, result.folder, sys.stdout)
+    try:
+        store.publish(reports, result.folder)
+    except FtchaosError as error:
+        # What the run came to outranks it, but a run that nobody can see has not passed.
+        click.echo(f"ftchaos: {error}", err=True)
+        sys.exit(result.exit_code or error.exit_code)
     sys.exit(result.exit_code)

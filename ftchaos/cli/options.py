@@ -36,7 +36,13 @@ def common(function: F) -> F:
     """``--environment``, ``--config``, ``--reports`` and ``--json``."""
     for option in (
         click.option("--json", "as_json", is_flag=True, help="Print exactly one JSON document."),
-        click.option("--reports", default="reports", show_default=True, metavar="DIR", help="Where evidence lands."),
+        click.option(
+            "--reports",
+            default="reports",
+            show_default=True,
+            metavar="DIR",
+            help="Where evidence lands; or s3://BUCKET/PREFIX.",
+        ),
         click.option("--config", metavar="FILE", help="Configuration; ./ftchaos.yaml if there is one."),
         click.option("--environment", default="lab", show_default=True, metavar="NAME", help="Where to run."),
     ):

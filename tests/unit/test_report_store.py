@@ -302,6 +302,30 @@ def test_verifying_the_folder_of_a_run_needs_no_store(tmp_path: Path, monkeypatc
     assert done.exit_code == 0
 
 
+@pytest.mark.parametrize(("came_to", "leaves_with"), [(0, 3), (1, 1), (4, 4)])
+def test_a_run_that_cannot_be_published_has_not_passed(
+    came_to: int, leaves_with: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ftchaos import engine
+
+    given: dict[str, Any] = {}
+    monkeypatch.setattr(engine, "plan", lambda kind, name, options: given.update(options))
+    folder = stores.add(tmp_path / "outbox", stores.made(0))
+    found = evidence.read(folder)
+    found.exit_code = came_to
+    monkeypatch.setattr(engine, "run", lambda plan, progress, verbose: engine.Result(found, folder))
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "none")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "none")
+
+    done = CliRunner().invoke(cli, ["drill", "run", "restore", "--reports", "s3://nobody/here"])
+
+    assert done.exit_code == leaves_with
+    assert f"{folder.name} was not published: s3://nobody/here" in done.stderr
+    assert f"it is whole in {folder}; `ftchaos report publish --reports s3://nobody/here` tries again" in done.stderr
+    assert given["reports"].startswith(str(tmp_path / "state" / "outbox"))
+
+
 def test_listing_does_not_import_what_reads_evidence(reports: Path) -> None:
     _report(reports, "list")
     program = (
