@@ -55,10 +55,10 @@ class PartDone(records.Part):
 
 
 class Event(records.Part):
-    """One line of the timeline: of a person, of the day itself, or of a fault."""
+    """One line of the timeline: of a person, of the day itself, of a fault, or of the service that came back."""
 
     at: Instant
-    lane: Literal["people", "day", "faults"]
+    lane: Literal["people", "day", "fault", "service"]
     what: Text
     who: Text = ""
     part: Text = ""
@@ -278,9 +278,9 @@ def _events(plan: Plan, entry: Entry) -> Iterator[Event]:
     elif entry.what == "part ended" and result is not None:
         if result.fault_at is not None:
             what = result.fault or "the fault was injected"
-            yield Event(at=result.fault_at, lane="faults", what=what, part=entry.part)
+            yield Event(at=result.fault_at, lane="fault", what=what, part=entry.part)
         if result.restored_at is not None:
-            yield Event(at=result.restored_at, lane="faults", what="the service met its SLO again", part=entry.part)
+            yield Event(at=result.restored_at, lane="service", what="it met its SLO again", part=entry.part)
         yield Event(at=entry.at, lane="day", what=f"{entry.part} {steps.ended_words(result)}", part=entry.part)
     elif entry.what != "part known":
         again = f", attempt {entry.attempt}" if entry.attempt > 1 else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -37,6 +38,13 @@ def test_the_quarterly_day_covers_what_is_documented() -> None:
 
     played = [part.definition for part in parts if part.is_run]
     assert ["zone-outage", "redis-master-kill", "mysql-primary-kill", "restore"] == played
+
+
+def test_the_plan_in_the_documents_is_accepted(tmp_path: Path) -> None:
+    text = (Path(__file__).resolve().parents[2] / "docs" / "gamedays.md").read_text()
+    (block,) = re.findall(r"```yml\n(.*?)```", text, re.DOTALL)
+
+    plans.ensure_playable(samples.loaded(tmp_path, block))
 
 
 def test_each_part_gets_a_name(tmp_path: Path) -> None:
