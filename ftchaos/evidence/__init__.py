@@ -9,7 +9,7 @@ folder      written, read and found on disk
 
 from __future__ import annotations
 
-from ftchaos.evidence.folder import FILE, SCHEMA_FILE, find, newest, read, runs, schema, schema_text, write
+from ftchaos.evidence.folder import FILE, SCHEMA_FILE, newest, read, schema, schema_text, write
 from ftchaos.evidence.record import (
     Action,
     Backup,
@@ -75,10 +75,8 @@ __all__ = [
     "Verification",
     "Witness",
     "buckets",
-    "find",
     "newest",
     "read",
-    "runs",
     "schema",
     "schema_text",
     "sentence",

@@ -61,52 +61,6 @@ def read(folder: Path) -> Evidence:
         ) from error
 
 
-def find(reports: Path, run: str | None = None) -> Path:
-    """The folder of a run by its id, the begin of its id, or its path; the newest with evidence by default.
-
-    Raises:
-        Invalid: there is none, or several fit.
-    """
-    if run and (Path(run) / FILE).is_file():
-        return Path(run)
-    ids = [folder.name for folder in _folders(reports)]
-    if run is None:
-        fitting = ids[-1:]
-    elif run in ids:
-        fitting = [run]
-    else:
-        fitting = [name for name in ids if name.startswith(run)]
-    if len(fitting) == 1:
-        return reports / fitting[0]
-    if fitting:
-        raise Invalid(f"{len(fitting)} runs in {reports} begin with {run!r}", f"one of them is {fitting[-1]}")
-    raise Invalid(
-        f"no run {run!r} in {reports}" if run else f"no runs in {reports}",
-        "`ftchaos report list` shows what there is; --reports DIR looks elsewhere",
-    )
-
-
-def runs(reports: Path) -> list[dict[str, Any]]:
-    """All runs with evidence, newest first, in short: run_id, verdict, environment, name, sentence.
-
-    A file that cannot be read is listed as such; it must not hide the others.
-    """
-    found = []
-    for folder in reversed(_folders(reports)):
-        short = {"run_id": folder.name, "verdict": "unreadable", "environment": "", "name": "", "sentence": ""}
-        try:
-            evidence = read(folder)
-        except Invalid as error:
-            found.append(short | {"sentence": error.fact})
-            continue
-        found.append(
-            short
-            | {"verdict": evidence.verdict, "environment": evidence.environment, "name": evidence.name}
-            | {"sentence": evidence.reasons[0] if evidence.reasons else evidence.summary}
-        )
-    return found
-
-
 def newest(reports: Path, name: str) -> dict[str, str]:
     """The newest run of a definition in short: its verdict, its age and its id; *never run* without any.
 

@@ -146,39 +146,6 @@ def test_the_longest_evidence_within_the_bounds_is_still_valid(tmp_path: Path) -
     jsonschema.validate(json.loads((tmp_path / "evidence.json").read_text()), evidence.schema())
 
 
-def test_a_run_is_found_by_its_id_by_the_begin_of_its_id_and_by_being_the_newest(tmp_path: Path) -> None:
-    for name in ("20261123T061441Z-restore-7f3a", "20261124T061441Z-restore-91c0"):
-        run = samples.passed()
-        run.run_id = name
-        (tmp_path / name).mkdir()
-        evidence.write(run, tmp_path / name)
-    (tmp_path / "20261125T061441Z-restore-dead").mkdir()  # killed: it has no evidence
-
-    assert evidence.find(tmp_path).name == "20261124T061441Z-restore-91c0"
-    assert evidence.find(tmp_path, "20261123").name == "20261123T061441Z-restore-7f3a"
-    assert evidence.find(tmp_path, "20261124T061441Z-restore-91c0").name == "20261124T061441Z-restore-91c0"
-    assert evidence.find(Path("elsewhere"), str(tmp_path / "20261123T061441Z-restore-7f3a")).is_dir()
-    with pytest.raises(Invalid, match="2 runs"):
-        evidence.find(tmp_path, "2026")
-    with pytest.raises(Invalid, match="no run"):
-        evidence.find(tmp_path, "1999")
-    with pytest.raises(Invalid, match="no runs"):
-        evidence.find(tmp_path / "nothing")
-
-
-def test_an_unreadable_run_is_listed_and_does_not_hide_the_others(tmp_path: Path) -> None:
-    good = tmp_path / samples.passed().run_id
-    bad = tmp_path / "20261125T061441Z-restore-bad0"
-    for folder in (good, bad):
-        folder.mkdir()
-    evidence.write(samples.passed(), good)
-    (bad / "evidence.json").write_text("{")
-
-    listed = evidence.runs(tmp_path)
-
-    assert [(run["run_id"], run["verdict"]) for run in listed] == [(bad.name, "unreadable"), (good.name, "passed")]
-
-
 def test_reading_a_folder_without_evidence_says_what_that_means(tmp_path: Path) -> None:
     with pytest.raises(Invalid, match="killed"):
         evidence.read(tmp_path)

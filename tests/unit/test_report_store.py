@@ -20,6 +20,7 @@ from click.testing import CliRunner
 
 from ftchaos import conclusion, evidence, signing, store, verification
 from ftchaos.cli import cli
+from ftchaos.cli.stored import find
 from ftchaos.errors import Invalid
 
 
@@ -59,6 +60,21 @@ def test_runs_are_listed_by_name_environment_verdict_and_time(reports: Path) -> 
     assert len(_report(reports, "list", "--since", "2026-01-01T09:00:00Z", "--name", "restore").splitlines()) == 2
     assert _report(reports, "list", "--name", "none") == f"no runs in {reports} that fit\n"
     assert {one["name"] for one in json.loads(_report(reports, "list", "--json"))} == {"restore", "zone-outage"}
+
+
+def test_a_run_is_found_by_its_id_by_the_begin_of_its_id_by_its_folder_and_by_being_the_newest(reports: Path) -> None:
+    oldest = "20260101T060000Z-restore-0000"
+
+    assert find(str(reports), None)[1].name == "20260101T150000Z-zone-outage-0009"
+    assert find(str(reports), "20260101T06")[1] == find(str(reports), oldest)[1] == reports / oldest
+    assert find("elsewhere", str(reports / oldest)) == (None, reports / oldest)
+    for asked, where, what in (
+        ("2026", reports, "6 runs"),
+        ("1999", reports, "no run"),
+        (None, reports / "x", "no runs"),
+    ):
+        with pytest.raises(Invalid, match=what):
+            find(str(where), asked)
 
 
 @pytest.mark.usefixtures("_same_verdict")
