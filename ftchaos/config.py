@@ -27,7 +27,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from ftchaos import units, windows
+from ftchaos import receivers, units, windows
 from ftchaos.errors import Invalid
 from ftchaos.objectives import LAB_SUSTAIN_S, Objectives
 from ftchaos.windows import Window
@@ -36,6 +36,7 @@ from ftchaos.yamlfile import YamlFile, read_yaml
 DEFAULT = Path("ftchaos.yaml")
 PLATFORMS = ("lab",)
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_OF_KEYS = ("extra_forbidden", "model_type", "model_attributes_type", "dict_type")
 _PROTECTION = ("allow", "windows", "approval")
 
 
@@ -219,12 +220,24 @@ class Config(_Strict):
     objectives: Promises = Promises()
     environments: dict[str, Environment] = {}
     restore: Restore = Restore()
+    notify: dict[str, receivers.Notify] = {}
+    metrics: receivers.Metrics = receivers.Metrics()
     _path: Path | None = PrivateAttr(default=None)
 
     @property
     def path(self) -> Path | None:
         """The file that it was read from."""
         return self._path
+
+    @field_validator("notify")
+    @classmethod
+    def _receivers_have_plain_names(cls, value: dict[str, receivers.Notify]) -> dict[str, receivers.Notify]:
+        for name in value:
+            if not _NAME.fullmatch(name) or name in receivers.Metrics.model_fields:
+                raise ValueError(
+                    "a receiver needs a name of lowercase letters, digits and hyphens, other than those of metrics"
+                )
+        return value
 
     @field_validator("environments")
     @classmethod
@@ -287,6 +300,8 @@ def _explained(file: YamlFile, error: ValidationError) -> Invalid:
     """The first problem with its line; an unknown key is answered with those that are known there."""
     first = error.errors(include_url=False)[0]
     location = tuple(part for part in first["loc"] if isinstance(part, str | int))
+    if location[:1] in (("notify",), ("metrics",)):
+        return _of_receivers(file, location, first["type"], first["msg"], first.get("ctx", {}))
     if first["type"] == "extra_forbidden":
         return file.problem(location, f"unknown key {location[-1]!r}", f"known here: {', '.join(_keys(location[:-1]))}")
     if first["type"] == "unit":
@@ -294,6 +309,28 @@ def _explained(file: YamlFile, error: ValidationError) -> Invalid:
     if first["type"] == "model_type":
         return file.problem(location, "this must be a mapping", f"known here: {', '.join(_keys(location))}")
     return file.invalid(error)
+
+
+def _of_receivers(
+    file: YamlFile, location: tuple[str | int, ...], kind: str, message: str, context: dict[str, Any]
+) -> Invalid:
+    """A problem with somebody who is to be told, without the value, as that may be a secret."""
+    keys: list[str] = []
+    if location[0] == "metrics":
+        keys = _keys(location[:-1] if kind == "extra_forbidden" else location) if kind in _OF_KEYS else []
+    elif len(location) > 2:  # the third is pydantic's: the kind of the receiver
+        keys = sorted(receivers.KINDS[str(location[2])].model_fields)
+        location = location[:2] + location[3:]
+    if kind.startswith("union_tag"):
+        return file.problem(location, "this needs a kind that is known", f"add kind: {', '.join(receivers.KINDS)}")
+    if kind == "extra_forbidden":
+        return file.problem(location, f"unknown key {location[-1]!r}", f"known here: {', '.join(keys)}")
+    if kind == "unit":
+        return file.problem(location, context["fact"], context["hint"])
+    message = message.removeprefix("Value error, ")
+    message = "this must be a mapping" if kind in _OF_KEYS else message[:1].lower() + message[1:]
+    known = f"known here: {', '.join(keys)}" if keys and kind in _OF_KEYS else "see docs/telling.md"
+    return file.problem(location, message, known)
 
 
 def _keys(location: Sequence[str | int]) -> list[str]:

@@ -20,6 +20,7 @@ COMMANDS = {
     "recover": ("machine", "Undo whatever an interrupted run left behind."),
     "report": ("report", "Read and check the evidence of earlier runs."),
     "stop": ("stop", "Have a run under way heal what it harmed, and end."),
+    "tell": ("tell", "Tell people and dashboards of a run, or test it."),
 }
 
 
