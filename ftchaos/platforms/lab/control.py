@@ -13,8 +13,8 @@ import os
 import socket
 import sys
 import traceback
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -39,12 +39,20 @@ def listen(folder: Path) -> socket.socket:
 
 
 def call(
-    folder: Path, name: str, args: dict[str, Any], progress: Progress | None = None, timeout_s: float = 120
+    folder: Path,
+    name: str,
+    args: dict[str, Any],
+    progress: Progress | None = None,
+    timeout_s: float = 120,
+    *,
+    whole: bool = False,
 ) -> Any:
     """The result of one call to the lab's supervisor.
 
     Args:
         timeout_s: how long the supervisor may stay silent.
+        whole: when a signal interrupts us, leave only after the supervisor has done what it was asked for. It does it
+            in any case, and a heal that overtakes the injection would find nothing to heal.
 
     Raises:
         FtchaosError: what the supervisor raised, as the same class.
@@ -56,16 +64,29 @@ def call(
         with connection.makefile("rw") as stream:
             stream.write(json.dumps({"call": name, "args": args}) + "\n")
             stream.flush()
-            for line in stream:
-                answer = json.loads(line)
-                if "progress" in answer:
-                    if progress is not None:
-                        progress(answer["progress"])
-                elif "error" in answer:
-                    raise _error(answer["error"])
-                else:
-                    return answer["result"]
-    raise ConnectionResetError(f"the supervisor died during {name}")
+            try:
+                answer = _answer(stream, progress)
+            except (SystemExit, KeyboardInterrupt):
+                if whole:
+                    with suppress(OSError):
+                        _answer(stream, None)
+                raise
+    if answer is None:
+        raise ConnectionResetError(f"the supervisor died during {name}")
+    if "error" in answer:
+        raise _error(answer["error"])
+    return answer["result"]
+
+
+def _answer(stream: Iterable[str], progress: Progress | None) -> dict[str, Any] | None:
+    """The answer that ends a call; None when the supervisor has died."""
+    for line in stream:
+        answer: dict[str, Any] = json.loads(line)
+        if "progress" not in answer:
+            return answer
+        if progress is not None:
+            progress(answer["progress"])
+    return None
 
 
 async def serve(listener: socket.socket, dispatch: Dispatch, lost: Callable[[str], None]) -> None:

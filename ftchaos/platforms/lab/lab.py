@@ -165,7 +165,7 @@ class Lab:
             FtchaosError: what the call raised.
         """
         try:
-            return control.call(self.folder, call, args, timeout_s=_CALL_TIMEOUT_S)
+            return control.call(self.folder, call, args, timeout_s=_CALL_TIMEOUT_S, whole=True)
         except (ConnectionError, FileNotFoundError):
             raise Invalid(f"the lab {self.name!r} is not up any more", "bring it up with `ftchaos lab up`") from None
 
