@@ -25,7 +25,8 @@ from ftchaos.mysql.chain import Boundary, Part, Reach
 from ftchaos.mysql.server import Server
 from ftchaos.platforms.lab.recovery import LabRecovery
 from ftchaos.record import RunRecord
-from ftchaos.traffic import LEDGER, SURVIVORS_FILE, read_survivors
+from ftchaos.survivors import kept
+from ftchaos.traffic import LEDGER, SURVIVORS_FILE
 from ftchaos.workload import book
 
 # For flaws that no flavour sees differently.
@@ -238,7 +239,7 @@ def test_a_restore_to_a_time_keeps_all_before_it_and_nothing_after(stage: Stage,
 
 def _assert_boundary(folder: Path, boundary_at: float) -> float:
     """All that was acknowledged before survives, nothing that was sent after; when the oldest lost was acknowledged."""
-    survivors = read_survivors(folder / SURVIVORS_FILE)
+    survivors = kept(folder / SURVIVORS_FILE)
     fault_at = RunRecord.read(folder).fault_at
     assert survivors is not None
     assert fault_at is not None
