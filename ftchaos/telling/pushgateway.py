@@ -36,9 +36,9 @@ def _push(url: str, user: str, password: str, job: str, group: dict[str, str], m
     composed: list[Request] = []
 
     def compose(
-        address: str, method: str, _timeout: float | None, headers: list[tuple[str, str]], body: bytes
+        url: str, method: str, timeout: float | None, headers: list[tuple[str, str]], data: bytes
     ) -> Callable[[], None]:
-        return lambda: composed.append(Request(address, body, {**dict(headers), **_login(user, password)}, method))
+        return lambda: composed.append(Request(url, data, {**dict(headers), **_login(user, password)}, method))
 
     pushadd_to_gateway(url, job, made, group, handler=compose)
     return composed[0]

@@ -116,7 +116,7 @@ def test_unknown_environment_is_answered_with_those_that_are_known(tmp_path: Pat
         ("objectives: {rto: true}", 1, "is not a duration"),
         ("objectives: {success: 99.5}", 1, "is not a share"),
         ("objectives: {success: 0}", 1, "promises nothing"),
-        ("objectivs: {}", 1, "known here: environments, objectives, restore"),
+        ("objectivs: {}", 1, "known here: environments, metrics, notify, objectives, restore"),
         ("objectives:\n  rto: 4h\n  rtoo: 1h", 3, "unknown key 'rtoo'\nHINT: known here: p95, rpo, rto"),
         ("objectives: 5", 1, "must be a mapping"),
         ("objectives: {rto: 1h, rto: 2h}", 1, "'rto' stands twice"),
