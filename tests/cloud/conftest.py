@@ -34,7 +34,7 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
                 weed, "server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-dir={below}/data", "-s3",
                 "-master.volumeSizeLimitMB=64", "-volume.max=900", f"-s3.config={below}/s3.json",
                 f"-master.port={ports[0]}", f"-volume.port={ports[1]}", f"-filer.port={ports[2]}",
-                f"-s3.port={ports[3]}", "-s3.port.iceberg=0",
+                f"-s3.port={ports[3]}", "-s3.port.iceberg=0", "-s3.port.lance=0",
             ],
             cwd=below, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
         )  # fmt: skip
