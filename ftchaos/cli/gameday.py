@@ -35,6 +35,10 @@ def gameday() -> None:
 @click.option("--resume", is_flag=True, help="Go on with the day of this plan that died, where it was.")
 @click.option("--lab", default="", metavar="NAME", help="A lab that is up, for every part.")
 @click.option("--confirm", default="", metavar="NAME", help="Of a protected environment: its name once more.")
+@click.option(
+    "--image", default="", metavar="REF", envvar="FTCHAOS_IMAGE", help="Its container image, with the digest."
+)
+@click.option("--commit", default="", metavar="SHA", envvar="FTCHAOS_COMMIT", help="What is under test was built of.")
 @click.option("--approvals", metavar="DIR", help="Where a file PART.json approves a manual part once.")
 @_environment
 @_config
@@ -66,7 +70,7 @@ def _walk(loaded: Loaded, asked: Asked, as_json: bool) -> None:
     from ftchaos.gameday import walk
 
     environment = asked.environment or loaded.plan.environment
-    steps = walk.walk(loaded.plan, asked.common(environment, asked.reports))
+    steps = walk.walk(loaded.plan, asked.common(environment, asked.reports, asked.commit, asked.image))
     if as_json:
         shown = [dataclasses.asdict(step) for step in steps]
         click.echo(json.dumps({"name": loaded.plan.name, "environment": environment, "parts": shown}))

@@ -161,7 +161,12 @@ def as_evidence(day: Day, about: Began) -> Evidence:
         ),
         follow_up=evidence.FollowUp(lessons=day.lessons, actions=day.actions),
         steps=[_step(part) for part in day.parts],
-        system=evidence.System(definition_sha256=day.plan_sha256, **about.machine),  # type: ignore[arg-type]
+        system=evidence.System(
+            definition_sha256=day.plan_sha256,
+            commit=about.commit,
+            settings={"image": about.image} if about.image else {},
+            **about.machine,  # type: ignore[arg-type]
+        ),
     )
 
 

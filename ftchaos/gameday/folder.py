@@ -19,16 +19,20 @@ from ftchaos.gameday.day import Day
 from ftchaos.gameday.live import Note
 from ftchaos.gameday.plan import Loaded
 from ftchaos.gameday.record import Began, Record, began
+from ftchaos.options import ensure_identity
 
 PLAN_FILE = "plan.yaml"
 
 
-def about(loaded: Loaded, run_id: str, environment: str, config: Path | None) -> Began:
+def about(
+    loaded: Loaded, run_id: str, environment: str, config: Path | None, commit: str = "", image: str = ""
+) -> Began:
     """What a day begins with.
 
     Raises:
-        Invalid: the configuration or the environment cannot be used.
+        Invalid: the configuration or the environment cannot be used, or what is under test is not named whole.
     """
+    ensure_identity(commit, image)
     configured = load_config(config)
     promised = configured.promises(environment)
     return Began(
@@ -39,6 +43,8 @@ def about(loaded: Loaded, run_id: str, environment: str, config: Path | None) ->
         plan_sha256=loaded.sha256,
         objectives=vars(promised),
         machine=conclusion.this_machine(),
+        commit=commit,
+        image=image,
     )
 
 

@@ -28,6 +28,7 @@ class Asked:
     Attributes:
         environment: empty for the plan's own.
         approvals: folder of one-time approvals.
+        commit, image: what the system under test was built of.
     """
 
     environment: str = ""
@@ -36,12 +37,15 @@ class Asked:
     lab: str = ""
     confirm: str = ""
     approvals: Path | None = None
+    commit: str = ""
+    image: str = ""
     verbose: bool = False
 
-    def common(self, environment: str, reports: str) -> list[str]:
+    def common(self, environment: str, reports: str, commit: str, image: str) -> list[str]:
         """The arguments of every part."""
         given = {"environment": environment, "reports": reports, "config": self.config, "lab": self.lab}
-        chosen = [f"--{key}={value}" for key, value in {**given, "confirm": self.confirm}.items() if value]
+        given |= {"confirm": self.confirm, "commit": commit, "image": image}
+        chosen = [f"--{key}={value}" for key, value in given.items() if value]
         return [*chosen, *(["-v"] if self.verbose else [])]
 
 
@@ -52,7 +56,7 @@ def begin(loaded: Loaded, asked: Asked, tell: Callable[[str], None]) -> tuple[Da
         Refused: one is under way or died, the window is closed, or a part would be refused.
     """
     environment, run_id = asked.environment or loaded.plan.environment, runs.new_id(loaded.plan.name)
-    about = folder.about(loaded, run_id, environment, asked.config)
+    about = folder.about(loaded, run_id, environment, asked.config, asked.commit, asked.image)
     ensure_in_window(loaded.plan, datetime.now(UTC))
     folder.ensure_allowed(loaded, environment, asked.config, asked.confirm)
     with live.claimed(run_id):
@@ -74,7 +78,7 @@ def resume(loaded: Loaded, asked: Asked, tell: Callable[[str], None]) -> tuple[D
             raise Invalid(f"{note.run_id} has just been finished", "`ftchaos report show` has what it came to")
         known = began(Record(Path(note.folder)).entries())
         environment = known.environment if known else asked.environment or loaded.plan.environment
-        about = known or folder.about(loaded, note.run_id, environment, asked.config)
+        about = known or folder.about(loaded, note.run_id, environment, asked.config, asked.commit, asked.image)
         return _play(loaded, note, about, asked, tell), note
 
 
@@ -121,7 +125,9 @@ def _play(loaded: Loaded, note: Note, about: Began, asked: Asked, tell: Callable
     Play(
         loaded.plan,
         Record(Path(note.folder)),
-        Parts(asked.common(about.environment, note.reports), store.staging(note.reports), tell),
+        Parts(
+            asked.common(about.environment, note.reports, about.commit, about.image), store.staging(note.reports), tell
+        ),
         People(stream, asked.approvals, tell, loaded.plan, about.environment),
         Clock(),
         tell,

@@ -54,7 +54,7 @@ class Result(Part):
 
 
 class Began(Part):
-    """What the day began with."""
+    """What the day began with; ``commit`` and ``image`` are those of the system under test, empty where unknown."""
 
     run_id: RunId
     environment: Text
@@ -63,6 +63,8 @@ class Began(Part):
     plan_sha256: Text
     objectives: dict[str, Seconds]
     machine: dict[str, Text | int]
+    commit: Text = ""
+    image: Text = ""
 
 
 class Entry(Part):

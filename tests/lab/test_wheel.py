@@ -74,7 +74,9 @@ def test_every_definition_travels(wheel: Path) -> None:
         travelled = {Path(name).name for name in archive.namelist() if name.startswith("ftchaos/definitions/")}
 
     assert {
-        path.name for folder in ("dr_drills", "experiments") for path in (REPOSITORY / folder).glob("*.yaml")
+        path.name
+        for folder in ("dr_drills", "experiments", "gamedays")
+        for path in (REPOSITORY / folder).glob("*.yaml")
     } == travelled
 
 

@@ -78,6 +78,19 @@ def test_a_day_that_was_held_is_a_run_of_the_store(here: Here) -> None:
     assert live.unfinished() is None
 
 
+def test_a_day_knows_what_was_under_test(here: Here) -> None:
+    commit, image = "a" * 40, "sha256:" + "b" * 64
+
+    here.hold(asked=Asked(commit=commit, image=image))
+
+    (run,) = store.open("reports").summaries()
+    assert (commit, image) == (run.commit, run.image)
+    words = Asked(lab="x").common("lab", "reports", commit, image)
+    assert ["--environment=lab", "--reports=reports", "--lab=x", f"--commit={commit}", f"--image={image}"] == words
+    with pytest.raises(Invalid, match="not a whole commit"):
+        here.hold(asked=Asked(commit="abc"))
+
+
 def test_two_at_once_are_refused(here: Here) -> None:
     with live.claimed("20261123T090000Z-other-0001"), pytest.raises(Locked, match="a game day is under way"):
         here.hold()
