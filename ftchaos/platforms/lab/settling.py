@@ -154,9 +154,7 @@ def lead_home(layout: Layout) -> str:
     Returns:
         Which of them does not lead yet; empty when all do.
     """
-    away = [
-        node for node in cluster_nodes(layout) if node.master is None and not _leads(role(node.address, node.port))
-    ]
+    away = [node for node in cluster_nodes(layout) if node.master is None and not _leads(role(node.address, node.port))]
     for node in away:
         ask(node.address, node.port, "CLUSTER FAILOVER")
     return f"{away[0].name} does not lead its shard again" if away else ""
