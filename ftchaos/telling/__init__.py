@@ -7,7 +7,7 @@ pushgateway, textfile
              the two ways of metrics
 request      one HTTP request, tried once
 secrets      read by reference
-places       from the configuration to those who are told
+place        from the configuration to those who are told
 messenger    one thread a place, with tries and a deadline
 """
 
@@ -21,7 +21,7 @@ from ftchaos.record import RunRecord
 from ftchaos.telling import event as events
 from ftchaos.telling.event import About, Event
 from ftchaos.telling.messenger import Messenger, Outcome, close
-from ftchaos.telling.places import Place, chosen, places
+from ftchaos.telling.place import Place, chosen, places
 
 __all__ = ["About", "Outcome", "Place", "Teller", "chosen", "places", "problems", "tell"]
 
@@ -38,12 +38,12 @@ def tell(whom: Sequence[Place], what: Sequence[Event], within_s: float) -> list[
 
 
 def problems(outcomes: Sequence[Outcome]) -> list[str]:
-    """One line for each place and reason: ``ops was not told of the begin and the end: it refuses connections``."""
+    """One line for each place and reason: ``ops was not told of begin, end: it refuses connections``."""
     missed: dict[tuple[str, str], list[str]] = {}
     for one in outcomes:
         if one.problem:
-            missed.setdefault((one.place, one.problem), []).append(f"the {one.event}")
-    return [f"{place} was not told of {' and '.join(what)}: {why}" for (place, why), what in missed.items()]
+            missed.setdefault((one.place, one.problem), []).append(one.event)
+    return [f"{place} was not told of {', '.join(what)}: {why}" for (place, why), what in missed.items()]
 
 
 class Teller:

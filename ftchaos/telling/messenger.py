@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from ftchaos.errors import FtchaosError
 from ftchaos.telling.event import Event
-from ftchaos.telling.places import Place
+from ftchaos.telling.place import Place
 from ftchaos.telling.request import Delivery, NotTold
 
 WAITING = 32
