@@ -148,9 +148,18 @@ def _timeline(name: str, operations: Operations, way: Way) -> Timeline:
         failed_at=operations.sent_at[failed] if failed >= 0 else None,
         writable_at=operations.sent_at[back] if back >= 0 else None,
         durable_at=None,
-        restored=recovery.restored(seen, way.objectives, way.after_at),
+        restored=_restored(seen, way),
         operations=operations,
     )
+
+
+def _restored(seen: Operations, way: Way) -> Restored | None:
+    """When a component came back to stay; well for a moment and down again is not recovered."""
+    found = recovery.restored(seen, way.objectives, way.after_at)
+    if found is None:
+        return None
+    lately = max(way.after_at, seen.sent_at[-1] - 2 * way.objectives.sustain_s - 0.2)
+    return found if recovery.restored(seen, way.objectives, lately) else None
 
 
 def _acknowledged(seen: Seen) -> list[tuple[float, int]]:

@@ -25,7 +25,7 @@ from ftchaos import run as runs
 from ftchaos.atomic import write
 from ftchaos.clock import Clock, now
 from ftchaos.config import Environment, Stop, load
-from ftchaos.errors import FtchaosError, HealFailed, Inconclusive, Interrupted, Invalid, Refused, StepFailed
+from ftchaos.errors import FtchaosError, HealFailed, Inconclusive, Interrupted, Invalid, Refused
 from ftchaos.evidence import Evidence
 from ftchaos.objectives import Objectives
 from ftchaos.options import Options
@@ -130,6 +130,9 @@ def plan(kind: str, name: str, given: Mapping[str, Any]) -> Plan:
 
     loaded = definitions.load(definitions.find(kind, name))
     explicit = {key: value for key, value in given.items() if value is not None}
+    for key in ("zone", "manner"):
+        if explicit.get(key) and key not in loaded.data.get("configuration", {}):
+            raise Invalid(f"{loaded.name} takes no --{key}", f"see `ftchaos {kind} show {loaded.name}`")
     try:
         configured = load_configuration(loaded.data.get("configuration", {}), dict(explicit))
     except ChaosException as error:
@@ -407,9 +410,9 @@ def _write_evidence(run: Run, journal: dict[str, Any] | None, healing: Healing) 
         _write_journal(run.folder, journal)
         logfile.into(None)
         return conclusion.write(conclusion.conclude(run.folder), run.folder)
-    except (OSError, StepFailed) as error:
+    except (OSError, FtchaosError) as error:
         fact = f"the evidence cannot be written to {run.folder}"
-        fact = error.fact if isinstance(error, StepFailed) else f"{fact}: {error.strerror}"
+        fact = error.fact if isinstance(error, FtchaosError) else f"{fact}: {error.strerror}"
         if healing.failed:
             record, problem = healing.failed[0]
             raise HealFailed(f"not healed: {record.why}: {problem}; and {fact}", f"run `{repair()}`") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -49,6 +50,7 @@ class Kept:
         lost: acknowledged writes lost, by kind of writer; None when they were not looked for.
         success: share of requests that succeeded from the fault on; None without any.
         watched_s: how long after the fault the components were watched; None when they were not.
+        hits: the components that the fault was to disturb.
     """
 
     timelines: Sequence[Timeline]
@@ -57,6 +59,7 @@ class Kept:
     jobs: Jobs | None
     fault_at: float
     watched_s: float | None
+    hits: Sequence[str] = ()
 
 
 def broken(promises: Promises, kept: Kept) -> tuple[str, ...]:
@@ -91,6 +94,12 @@ def _broken(promises: Promises, kept: Kept) -> Iterator[str]:
 
 def _unknown(promises: Promises, kept: Kept) -> Iterator[str]:
     limit_s = promises.recovery_time_s
+    for name in sorted(set(kept.hits) - {one.name for one in kept.timelines}):
+        yield f"how the {name} fared, for nobody sampled it"
+    for one in kept.timelines:
+        before = bisect_left(one.operations.sent_at, kept.fault_at)
+        if one.name in kept.hits and not one.operations.succeeded[:before].count(1):
+            yield f"whether the {one.name} worked before the fault"
     for one in kept.timelines:
         if limit_s is not None and one.hit and one.restored is None and (kept.watched_s or 0.0) < limit_s:
             yield f"whether the {one.name} recovers in time"

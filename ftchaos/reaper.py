@@ -171,8 +171,9 @@ def _recover(run_id: str) -> int:
 
 
 def _say(text: str) -> None:
-    sys.stderr.write(f"{iso(datetime.now(UTC))} {text}\n")
-    sys.stderr.flush()
+    with suppress(OSError, ValueError):  # on a full disk healing matters more
+        sys.stderr.write(f"{iso(datetime.now(UTC))} {text}\n")
+        sys.stderr.flush()
 
 
 def main(argv: Sequence[str]) -> int:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ftchaos.child import Child
+from ftchaos.errors import FtchaosError
 
 # Of several runs the worst decides: left harmed, broken, interrupted, unusable, refused, failed, inconclusive, passed.
 WORST_FIRST = (4, 70, 130, 2, 5, 1, 3, 0)
@@ -68,12 +69,16 @@ def run(
 
 def exit_code(outcomes: Sequence[Outcome]) -> int:
     """That of the worst of them."""
-    return min((one.exit_code for one in outcomes), key=WORST_FIRST.index, default=0)
+    codes = (one.exit_code if one.exit_code in WORST_FIRST else 70 for one in outcomes)
+    return min(codes, key=WORST_FIRST.index, default=0)
 
 
 def _one(choice: Choice, common: Sequence[str], verbose: bool) -> Outcome:
     options = [f"--{key}={value}" for key, value in choice.options.items()]
-    said = Child(["experiment", "run", choice.name, *options, *common], choice.words(), verbose=verbose).wait()
+    try:
+        said = Child(["experiment", "run", choice.name, *options, *common], choice.words(), verbose=verbose).wait()
+    except FtchaosError as error:  # it died without a word; the others are still worth running
+        return Outcome(choice, 70, {}, error.fact)
     return Outcome(choice, said.exit_code, said.document, said.error)
 
 

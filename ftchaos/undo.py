@@ -228,7 +228,8 @@ class UndoLog:
         with self._alone(healing):
             for record in reversed(self.records()):
                 if not record.healed and only(record):
-                    progress(f"heal: {record.why}")
+                    with suppress(OSError, ValueError):  # whoever listened has left; the harm has not
+                        progress(f"heal: {record.why}")
                     self._heal(record, heal, healing)
         return healing
 

@@ -266,16 +266,17 @@ class Watch:
             await _rest(began_at)
 
     async def _run_question(self, question: Question) -> None:
-        """Ask; here one answer that does not come is enough, as only a server that works answers in time."""
+        """Ask; a wrong answer counts at once, one that does not come when the next does not come either."""
         while True:
             began_at = time.monotonic()
             try:
                 async with asyncio.timeout(self.target.within_s):
                     right, said = await question.ask()
+                self._unanswered = 0
                 self.tell(right, said)
             except (OSError, TimeoutError) as error:
                 question.hang_up()
-                self.tell(False, _words(error))
+                self._tell_error(error)
             await _rest(began_at, QUESTION_S)
 
 

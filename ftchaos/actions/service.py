@@ -17,6 +17,8 @@ __all__ = ["settle", "watch_recovery"]
 
 LOOK_S = 0.25
 SETTLE_TIMEOUT_S = 20.0
+LASTING = 2
+"""A fault lasts at least as many sustained windows, and two seconds."""
 
 
 def watch_recovery() -> str:
@@ -26,7 +28,9 @@ def watch_recovery() -> str:
     """
     run = current()
     run.require("inject")
-    missing = _watch(run, run.options.warm_timeout, lambda one: one.restored is not None)
+    way = Way(run.objectives, run.record.hits, run.fault_at(), run.record.facts["inject"]["proven_at"])
+    lasting_s = LASTING * run.objectives.sustain_s + 2
+    missing = _watch(run, run.options.warm_timeout, way, lambda one: one.restored is not None, lasting_s)
     run.record.watched_until = now()
     took = human_duration(now() - run.fault_at())
     if missing:
@@ -41,17 +45,24 @@ def settle() -> str:
     """After the heal, watch until all components are well and durable again: the audit wants a system at rest."""
     run = current()
     run.require("inject")
-    missing = _watch(run, SETTLE_TIMEOUT_S, lambda one: one.restored is not None and one.durable)
+    healed_at = now()
+    way = Way(run.objectives, run.record.hits, healed_at, healed_at)
+    missing = _watch(run, SETTLE_TIMEOUT_S, way, lambda one: one.restored is not None and one.durable)
     said = f"after the heal still not well: {', '.join(missing)}" if missing else "all components are well"
-    run.keep("settle", Step(said))
+    run.keep("settle", Step(said, facts={"missing": missing}))
     return said
 
 
-def _watch(run: Run, timeout_s: float, well: Callable[[Timeline], bool]) -> list[str]:
-    """Names of the components that were not well in time."""
-    fault_at = run.fault_at()
-    way = Way(run.objectives, run.record.hits, fault_at, run.record.facts["inject"]["proven_at"])
-    deadline = now() + timeout_s
+def _watch(
+    run: Run, timeout_s: float, way: Way, well: Callable[[Timeline], bool], at_least_s: float = 0.0
+) -> list[str]:
+    """Names of the components that were not well in time.
+
+    Args:
+        at_least_s: watch that long however well they are: not every damage shows at once.
+    """
+    began_at = now()
+    deadline = began_at + timeout_s
     while True:
         run.traffic.ensure_alive()
         # Where the database does not answer, what it said last counts: the work since then is not known to be done.
@@ -60,7 +71,7 @@ def _watch(run: Run, timeout_s: float, well: Callable[[Timeline], bool]) -> list
         seen = run.traffic.seen(run.record.clock)
         lines = timelines(seen, way)
         missing = [one.name for one in lines if not well(one)]
-        run.record.said = [vars(one) for one in run.platform.events(fault_at)]
-        if not missing or now() > deadline:
+        run.record.said = [vars(one) for one in run.platform.events(run.fault_at())]
+        if (not missing and now() - began_at >= at_least_s) or now() > deadline:
             return missing
         time.sleep(LOOK_S)

@@ -64,12 +64,22 @@ def experiment_run(
         raise click.UsageError("--all, --matrix and --pair exclude each other")
     if everything == (name is not None):
         raise click.UsageError("name one experiment, or say --all")
+    if everything or matrix or pair:
+        _ensure_chosen_by_series(everything, matrix, options)
     if not (everything or matrix or pair):
         play("experiment", str(name), as_json=as_json, verbose=verbose, **options)
         return
     if options.pop("dry_run"):
         raise click.UsageError("--dry-run goes with one run")
     _series(str(name), everything, matrix, as_json, verbose, options)
+
+
+def _ensure_chosen_by_series(everything: bool, matrix: bool, options: dict[str, Any]) -> None:
+    """Refuse what would make every run of a series the same."""
+    own = ["manner"] + ["durability"] * matrix + ["zone"] * everything
+    for name in own:
+        if options.get(name):
+            raise click.UsageError(f"--{name} goes with one run: a series chooses it itself")
 
 
 def _series(name: str, everything: bool, matrix: bool, as_json: bool, verbose: bool, options: dict[str, Any]) -> None:

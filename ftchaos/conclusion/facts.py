@@ -6,6 +6,7 @@ from ftchaos import audit, verdict
 from ftchaos import promises as promising
 from ftchaos import recovery as recovering
 from ftchaos.conclusion.raw import Raw, backup_age_s, checks, data_loss_s, healed_from, watched_s, when_restored
+from ftchaos.ledger import Outcome
 from ftchaos.promises import Kept
 from ftchaos.record import NOT_DONE
 
@@ -38,11 +39,19 @@ def facts(raw: Raw) -> verdict.Facts:
         corrupt=classes.corrupt if classes else None,
         duplicate=classes.duplicate if classes else None,
         unexpected=classes.unexpected if classes else None,
-        deviations=tuple(record.unmet["after"]) if "after" in record.unmet else None,
+        deviations=_deviations(raw),
         damage=_damage(raw) if verified else None,
         promises_broken=promising.broken(raw.promises, kept),
         promises_unknown=promising.unknown(raw.promises, kept),
     )
+
+
+def _deviations(raw: Raw) -> tuple[str, ...] | None:
+    """What was not as it should be after the fault, and what was not well again even after the heal."""
+    if "after" not in raw.record.unmet:
+        return None
+    ill = [f"the {name} is well again after the heal" for name in raw.fact("settle").get("missing", ())]
+    return (*raw.record.unmet["after"], *ill)
 
 
 def _kept(raw: Raw) -> Kept:
@@ -57,6 +66,7 @@ def _kept(raw: Raw) -> Kept:
         jobs=raw.jobs,
         fault_at=fault_at,
         watched_s=watched_s(raw),
+        hits=raw.record.hits,
     )
 
 
@@ -69,7 +79,9 @@ def _audited(raw: Raw) -> bool:
         # Clients inside a zone reach but the shards whose masters stand there.
         kind = writer.kind[:-2] if writer.kind.startswith("redis-inside") else writer.kind
         first = next(writer.acknowledged(), None)
-        known = first is not None and writer.known_at(first[0]) < raw.record.fault_at
+        # A replica inside a zone refuses every write, so that none can be lost there.
+        refused = kind == "mysql-inside" and writer.count(Outcome.FAILED) == writer.attempted > 0
+        known = refused or (first is not None and writer.known_at(first[0]) < raw.record.fault_at)
         succeeded[kind] = succeeded.get(kind, False) or known
     return bool(succeeded) and all(succeeded.values())
 
