@@ -62,7 +62,7 @@ def _variable(value: Any) -> str:
 
 def _file(value: Any) -> Path:
     if not isinstance(value, str) or not value or not value.isprintable() or "://" in value:
-        raise _refused("this is not the path of a file", "put the secret into a file, and the file's path here")
+        raise _refused("this is not the path of a file", "a secret goes into a file, and the file's path stands here")
     return Path(value)
 
 
@@ -74,7 +74,7 @@ def _report(value: Any) -> str:
 
 Address = Annotated[str, BeforeValidator(_address)]
 Variable = Annotated[str, BeforeValidator(_variable)]
-SecretFile = Annotated[Path, BeforeValidator(_file)]
+PlainPath = Annotated[Path, BeforeValidator(_file)]
 Report = Annotated[str, BeforeValidator(_report)]
 
 
@@ -117,7 +117,7 @@ class Slack(Receiver):
 
     kind: Literal["slack"]
     url_env: Variable | None = None
-    url_file: SecretFile | None = None
+    url_file: PlainPath | None = None
     events: list[EventName] = ["begin", "stop", "verdict"]
     verdicts: list[Verdict] = []
 
@@ -137,7 +137,7 @@ class Pagerduty(Receiver):
 
     kind: Literal["pagerduty"]
     key_env: Variable | None = None
-    key_file: SecretFile | None = None
+    key_file: PlainPath | None = None
     url: Address = "https://events.pagerduty.com/v2/enqueue"
     trigger: list[Literal["begin", "failed", "inconclusive"]] = ["failed"]
 
@@ -153,9 +153,9 @@ class Webhook(Receiver):
     kind: Literal["webhook"]
     url: Address | None = None
     url_env: Variable | None = None
-    url_file: SecretFile | None = None
+    url_file: PlainPath | None = None
     secret_env: Variable | None = None
-    secret_file: SecretFile | None = None
+    secret_file: PlainPath | None = None
     events: list[EventName] = ["begin", "stop", "end", "verdict"]
     verdicts: list[Verdict] = []
 
@@ -176,7 +176,7 @@ class Grafana(Receiver):
     kind: Literal["grafana"]
     url: Address
     token_env: Variable | None = None
-    token_file: SecretFile | None = None
+    token_file: PlainPath | None = None
     dashboard: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_-]{1,40}$")
 
     @model_validator(mode="after")
@@ -195,7 +195,7 @@ class Opentelemetry(Receiver):
     kind: Literal["opentelemetry"]
     url: Address
     headers_env: Variable | None = None
-    headers_file: SecretFile | None = None
+    headers_file: PlainPath | None = None
 
     @model_validator(mode="after")
     def _has_one_source(self) -> Opentelemetry:
@@ -215,7 +215,7 @@ class Pushgateway(Strict):
     url: Address
     user: str | None = Field(default=None, min_length=1, pattern=r"^[^:\s]+$")
     password_env: Variable | None = None
-    password_file: SecretFile | None = None
+    password_file: PlainPath | None = None
 
     @model_validator(mode="after")
     def _has_both_or_none(self) -> Pushgateway:
@@ -233,6 +233,6 @@ class Metrics(Strict):
         environments: whose runs; all where it is empty.
     """
 
-    textfile: Path | None = None
+    textfile: PlainPath | None = None
     pushgateway: Pushgateway | None = None
     environments: list[str] = []

@@ -91,15 +91,14 @@ def stop(about: About, reason: str) -> Event:
 def end(found: Evidence) -> Event:
     """A run has ended and healed what it harmed, or has not."""
     about, undo = About.evidence(found), found.undo
-    took = human_duration(max(0.0, (moment(found.ended_at) - moment(found.began_at)).total_seconds()))
     harmed = bool(undo.failed) or found.exit_code == _HARMED
     if harmed:
         text = f"{undo.failed} of {undo.recorded} harms are NOT healed: run `ftchaos recover`."
     elif undo.recorded:
-        text = f"Everything that was harmed is healed ({undo.healed} of {undo.recorded})."
+        text = f"Nothing is left harmed: {undo.healed} of {undo.recorded} undone."
     else:
-        text = "Nothing was harmed."
-    return Event("end", found.ended_at, about, f"{about.called} ended after {took}", text, found, harmed)
+        text = "Nothing was to be undone."
+    return Event("end", found.ended_at, about, f"{about.called} ended{_after(found)}", text, found, harmed)
 
 
 def broken(about: About, problem: str, harmed: bool) -> Event:
@@ -126,6 +125,14 @@ def test() -> Event:
 def cut(text: str, most: int) -> str:
     """A text of at most so many characters."""
     return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def _after(found: Evidence) -> str:
+    try:
+        took_s = (moment(found.ended_at) - moment(found.began_at)).total_seconds()
+    except ValueError:  # evidence from a stranger may look like an instant and be none
+        return ""
+    return f" after {human_duration(max(0.0, took_s))}"
 
 
 def _now() -> str:

@@ -60,11 +60,17 @@ class Messenger:
             self.outcomes.append(Outcome(self.place.name, event.what, "too much was waiting to be told already"))
             self._dropped += 1
             return
+        if self._thread is None:
+            thread = threading.Thread(target=self._work, name=f"tell {self.place.name}", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:  # the machine is at a limit; the run must go on all the same, and most of all its heal
+                self.outcomes.append(Outcome(self.place.name, event.what, "this machine has no thread left"))
+                self._dropped += 1
+                return
+            self._thread = thread
         self._told.append(event.what)
         self._waiting.put(event)
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._work, name=f"tell {self.place.name}", daemon=True)
-            self._thread.start()
 
     def close(self, deadline: float) -> None:
         """Ask it to be ready by an instant of the monotonic clock; returns at once."""

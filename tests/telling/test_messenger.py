@@ -273,3 +273,19 @@ def test_secrets_are_told_to_their_receivers_and_to_nobody_else(
     if answer == "200":
         told = "\n".join(f"{one.path} {one.headers} {one.body!r}" for one in receiver.asked)
         assert told.count(SECRET) >= 8
+
+
+def test_machine_without_threads_left_does_not_harm_the_run(
+    tmp_path: Path, receiver: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_more(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    teller, notes = _teller(_webhooks(tmp_path, audit=receiver.url))
+    with monkeypatch.context() as full:
+        full.setattr(threading.Thread, "start", no_more)
+        teller.begin(_record())
+    teller.end(samples.passed())
+
+    assert ["audit was not told of begin: this machine has no thread left"] == notes
+    assert ["end", "verdict"] == [one.json["event"] for one in receiver.asked]

@@ -36,6 +36,13 @@ def _tell(folder: Path, text: str, *found: Evidence) -> None:
         assert 1 == sum(outcome.deliveries for outcome in outcomes)
 
 
+def _pushgateway(begin: Begin) -> str:
+    """A Pushgateway that keeps nothing: the one of Debian would find on disk what another one left."""
+    return begin(
+        "prometheus-pushgateway", "--web.listen-address=127.0.0.1:{port}", "--persistence.file=", ready="/-/ready"
+    )
+
+
 def _read(url: str) -> str:
     with urllib.request.urlopen(url, timeout=10) as answer:
         text: str = answer.read().decode()
@@ -126,7 +133,7 @@ def test_node_exporter_offers_what_the_run_wrote(tmp_path: Path, begin: Begin) -
 
 
 def test_pushgateway_keeps_when_a_run_last_passed_and_nothing_else_of_it(tmp_path: Path, begin: Begin) -> None:
-    address = begin("prometheus-pushgateway", "--web.listen-address=127.0.0.1:{port}", ready="/-/ready")
+    address = _pushgateway(begin)
     text = f'metrics: {{pushgateway: {{url: "{address}"}}}}\n'
 
     _tell(tmp_path, text, samples.passed())
@@ -144,7 +151,7 @@ def test_pushgateway_keeps_when_a_run_last_passed_and_nothing_else_of_it(tmp_pat
 
 @pytest.mark.parametrize("name", ["a/b", "zone \u00e9 outage", 'quote"\\back\nline'])
 def test_pushgateway_takes_any_name(tmp_path: Path, begin: Begin, name: str) -> None:
-    address = begin("prometheus-pushgateway", "--web.listen-address=127.0.0.1:{port}", ready="/-/ready")
+    address = _pushgateway(begin)
     found = samples.passed()
     found.name = name
 
@@ -156,7 +163,7 @@ def test_pushgateway_takes_any_name(tmp_path: Path, begin: Begin, name: str) -> 
 
 
 def test_every_panel_of_the_dashboard_shows_something_in_prometheus(tmp_path: Path, begin: Begin) -> None:
-    gateway = begin("prometheus-pushgateway", "--web.listen-address=127.0.0.1:{port}", ready="/-/ready")
+    gateway = _pushgateway(begin)
     _tell(tmp_path, f'metrics: {{pushgateway: {{url: "{gateway}"}}}}\n', samples.passed())
     scrape = {"job_name": "ftchaos", "honor_labels": True, "static_configs": [{"targets": [gateway[7:]]}]}
     (tmp_path / "prometheus.yml").write_text(

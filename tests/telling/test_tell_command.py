@@ -134,3 +134,17 @@ def test_what_cannot_be_is_refused(everybody: Path, arguments: list[str], fact: 
 
     assert told.exception is not None
     assert fact in str(told.exception)
+
+
+def test_evidence_with_impossible_instants_is_told_where_none_is_needed(everybody: Path, receiver: Any) -> None:
+    found = samples.passed()
+    found.ended_at = found.recovery.restored_at = "9999-99-99T99:99:99Z"
+    folder = everybody / "reports" / found.run_id
+    folder.mkdir(parents=True)
+    (folder / "evidence.json").write_text(found.model_dump_json())
+
+    told = _run(str(folder))
+
+    assert 1 == told.exit_code
+    assert "audit: told, in 2 messages" in told.output
+    assert "traces was not told of verdict: internal error (ValueError)" in told.output

@@ -136,7 +136,7 @@ def test_harm_that_is_left_always_alerts() -> None:
 
 def test_end_says_loudly_what_is_not_healed() -> None:
     assert "1 of 1 harms are NOT healed" in event.end(_harmed()).text
-    assert "Everything that was harmed is healed (1 of 1)." == event.end(samples.passed()).text
+    assert "Nothing is left harmed: 1 of 1 undone." == event.end(samples.passed()).text
 
 
 def test_webhook_is_signed_over_what_is_sent() -> None:
