@@ -17,7 +17,6 @@ from collections.abc import Callable, Sequence
 
 from ftchaos.config import Config
 from ftchaos.evidence import Evidence
-from ftchaos.record import RunRecord
 from ftchaos.telling import event as events
 from ftchaos.telling.event import About, Event
 from ftchaos.telling.messenger import Messenger, Outcome, close
@@ -60,10 +59,10 @@ class Teller:
         self._last_wait_s = last_wait_s
         self._about: About | None = None
 
-    def begin(self, record: RunRecord) -> None:
+    def begin(self, about: About) -> None:
         """The run begins."""
-        self._about = About.record(record)
-        self._tell(events.begin(self._about))
+        self._about = about
+        self._tell(events.begin(about))
 
     def stopped(self, reason: str) -> None:
         """The run is being stopped early, and heals what it harmed."""

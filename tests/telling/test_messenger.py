@@ -19,7 +19,7 @@ from ftchaos import config, telling
 from ftchaos.clock import Clock
 from ftchaos.objectives import Objectives
 from ftchaos.record import RunRecord
-from ftchaos.telling import Teller, event
+from ftchaos.telling import About, Teller, event
 from ftchaos.telling.messenger import WAITING, Messenger
 from ftchaos.telling.place import Place
 
@@ -37,11 +37,12 @@ def _webhooks(folder: Path, **urls: str) -> config.Config:
     return _config(folder, "notify:\n" + "\n".join(lines) + "\n")
 
 
-def _record() -> RunRecord:
-    return RunRecord(
+def _about() -> About:
+    record = RunRecord(
         "20261123T061441Z-restore-7f3a", "drill", "restore", "lab", "lab", Clock.anchored(), 0.0, Objectives(),
         {"title": "The database tier is lost"}, {}, {}, [], {},
     )  # fmt: skip
+    return About.record(record)
 
 
 def _teller(found: config.Config, last_wait_s: float = 5.0) -> tuple[Teller, list[str]]:
@@ -52,7 +53,7 @@ def _teller(found: config.Config, last_wait_s: float = 5.0) -> tuple[Teller, lis
 def test_whole_run_is_told_in_order(tmp_path: Path, receiver: Any) -> None:
     teller, notes = _teller(_webhooks(tmp_path, audit=receiver.url))
 
-    teller.begin(_record())
+    teller.begin(_about())
     teller.stopped("too many uploads failed")
     outcomes = teller.end(samples.failed())
 
@@ -66,7 +67,7 @@ def test_receiver_that_fails_at_first_is_told_all_the_same(tmp_path: Path, recei
     receiver.answers = [(500, {}), (503, {})]
     teller, notes = _teller(_webhooks(tmp_path, audit=receiver.url))
 
-    teller.begin(_record())
+    teller.begin(_about())
     deadline = time.monotonic() + 20
     while len(receiver.asked) < 3 and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -80,7 +81,7 @@ def test_receiver_that_fails_at_first_is_told_all_the_same(tmp_path: Path, recei
 def test_end_of_the_run_cuts_a_long_pause_short(tmp_path: Path, receiver: Any) -> None:
     receiver.answers = [(500, {})] * 5
     teller, notes = _teller(_webhooks(tmp_path, audit=receiver.url))
-    teller.begin(_record())
+    teller.begin(_about())
     time.sleep(2.5)  # by then it waits for 2 to 4 s
 
     teller.end(samples.passed())
@@ -94,7 +95,7 @@ def test_nobody_waits_for_a_receiver_that_hangs(tmp_path: Path, receiver: Any, o
     teller, notes = _teller(_webhooks(tmp_path, stuck=receiver.url, audit=other.url), last_wait_s=1.0)
 
     began = time.monotonic()
-    teller.begin(_record())
+    teller.begin(_about())
     teller.stopped("a stranger is down")
     during_s = time.monotonic() - began
     teller.end(samples.passed())
@@ -124,7 +125,7 @@ def test_receiver_that_drips_does_not_hold_the_run_either(tmp_path: Path) -> Non
         teller, notes = _teller(_webhooks(tmp_path, audit=url), last_wait_s=0.5)
 
         began = time.monotonic()
-        teller.begin(_record())
+        teller.begin(_about())
         teller.end(samples.passed())
 
         assert time.monotonic() - began < 1.0
@@ -260,7 +261,7 @@ def test_secrets_are_told_to_their_receivers_and_to_nobody_else(
     found = _config(tmp_path, ALL.format(url=receiver.url if answer != "nobody" else url.rsplit("/", 1)[0]))
     teller, notes = _teller(found, last_wait_s=1.0)
 
-    teller.begin(_record())
+    teller.begin(_about())
     teller.stopped("a stranger is down")
     outcomes = teller.end(samples.failed())
 
@@ -284,7 +285,7 @@ def test_machine_without_threads_left_does_not_harm_the_run(
     teller, notes = _teller(_webhooks(tmp_path, audit=receiver.url))
     with monkeypatch.context() as full:
         full.setattr(threading.Thread, "start", no_more)
-        teller.begin(_record())
+        teller.begin(_about())
     teller.end(samples.passed())
 
     assert ["audit was not told of begin: this machine has no thread left"] == notes
