@@ -20,9 +20,10 @@ WAIT_S = 30.0
 @reports_option
 @as_json_option
 def tell(run: str | None, names: tuple[str, ...], trial: bool, config: str | None, reports: str, as_json: bool) -> None:
-    """Tell the configured places the end and the verdict of a run, the newest by default.
+    """Tell people and dashboards of a run, or test it.
 
-    They are told what they want of it, as at the end of the run itself. Exit code 1 when one of them was not reached.
+    Every place of the configuration is told what it wants of the end and the verdict of a run, the newest by default.
+    Exit code 1 when one of them was not reached.
     """
     from pathlib import Path
 
