@@ -101,8 +101,8 @@ def test_nobody_waits_for_a_receiver_that_hangs(tmp_path: Path, receiver: Any, o
     teller.end(samples.passed())
     whole_s = time.monotonic() - began
 
-    assert during_s < 0.1
-    assert whole_s < 1.6
+    assert during_s < 1.0  # on a busy machine; it hangs for 30 s
+    assert whole_s < 3.0
     assert ["begin", "stop", "end", "verdict"] == [one.json["event"] for one in other.asked]
     assert ["stuck was not told of begin, stop, end, verdict: it did not answer in time"] == notes
 
@@ -128,7 +128,7 @@ def test_receiver_that_drips_does_not_hold_the_run_either(tmp_path: Path) -> Non
         teller.begin(_about())
         teller.end(samples.passed())
 
-        assert time.monotonic() - began < 1.0
+        assert time.monotonic() - began < 2.5
         assert 1 == len(notes)
 
 
@@ -163,7 +163,7 @@ def test_queue_is_bounded_and_what_does_not_fit_is_noted(receiver: Any, tmp_path
     for _ in range(1000):
         messenger.tell(event.test())
 
-    assert time.monotonic() - began < 1.0
+    assert time.monotonic() - began < 5.0
     assert 1000 - WAITING - 1 <= len(messenger.outcomes) <= 1000 - WAITING
     messenger.close(time.monotonic() + 0.2)
     assert 1000 == len(messenger.result())
