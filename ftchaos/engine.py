@@ -14,17 +14,18 @@ import functools
 import inspect
 import json
 import logging
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from ftchaos import activities, conclusion, definitions, guard, logfile, platforms, recover, survivors
+from ftchaos import activities, conclusion, definitions, guard, logfile, platforms, recover, survivors, telling
 from ftchaos import run as runs
 from ftchaos.atomic import write
 from ftchaos.clock import Clock, now
-from ftchaos.config import Environment, Stop, load
+from ftchaos.config import Config, Environment, Stop, load
 from ftchaos.errors import FtchaosError, HealFailed, Inconclusive, Interrupted, Invalid, Refused
 from ftchaos.evidence import Evidence
 from ftchaos.objectives import Objectives
@@ -52,6 +53,7 @@ class Plan:
     objectives: Objectives
     settings: Environment
     configuration: dict[str, Any]
+    config: Config
 
     @property
     def extension(self) -> definitions.Extension:
@@ -107,6 +109,7 @@ class _Session:
     progress: Progress | None = None
     lock: guard.EnvironmentLock | None = None
     watchers: Watchers | None = None
+    teller: telling.Teller | None = None
     problem: Exception | None = None
     result: Result | None = None
 
@@ -155,6 +158,7 @@ def _plan(loaded: definitions.Loaded, given: Mapping[str, Any]) -> Plan:
         ),
         config.environment(options.environment),
         {key: given[key] for key in loaded.data.get("configuration", {}) if key in given},
+        config,
     )
 
 
@@ -259,7 +263,9 @@ def begin(experiment: Mapping[str, Any], configuration: Mapping[str, Any]) -> No
     _session.lock = lock
     runs.activate(run)
     drill = plan.extension.kind == "drill"
-    _session.watchers = Watchers(run, None if drill else plan.settings.stop or Stop())
+    _session.teller = telling.Teller(plan.config, progress.note)
+    _session.watchers = Watchers(run, None if drill else plan.settings.stop or Stop(), _session.teller.stopped)
+    _session.teller.begin(telling.About.record(record))
     logfile.into(folder)
     progress.note(f"run {run_id}: {plan.loaded.definition.title}")
     plan.platform.begin(run_id, run.undo, progress.note)
@@ -395,6 +401,20 @@ def end(journal: dict[str, Any] | None) -> None:
             _session.watchers.end()
         if _session.lock is not None:
             _session.lock.release()
+        _tell_others()
+
+
+def _tell_others() -> None:
+    """Tell whoever is to be told how the run ended; all is healed by now, and the environment is free."""
+    teller, _session.teller = _session.teller, None
+    if teller is None:
+        return
+    if _session.result is not None:
+        teller.end(_session.result.evidence)
+        return
+    error = sys.exception()
+    problem = error.fact if isinstance(error, FtchaosError) else f"internal error ({type(error).__name__})"
+    teller.broken(problem, harmed=isinstance(error, HealFailed))
 
 
 def _write_evidence(run: Run, journal: dict[str, Any] | None, healing: Healing) -> Evidence:

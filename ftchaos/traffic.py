@@ -190,9 +190,7 @@ class TrafficProcesses:
                 log = self.folder / "observations" / f"{name}.log"
                 raise StepFailed(f"the {name} ended with {status}: {_last_line(log)}", f"read {log}")
 
-    def audit(
-        self, connect: survivors.Connect, fault_at: float | None, traffic: Traffic | None = None
-    ) -> audit.Audit:
+    def audit(self, connect: survivors.Connect, fault_at: float | None, traffic: Traffic | None = None) -> audit.Audit:
         """Read the survivors of every write, keep them in the run's folder and classify all writes.
 
         Args:

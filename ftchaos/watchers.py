@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from ftchaos import notes, platforms, stop
 from ftchaos.clock import now
@@ -21,10 +21,12 @@ class Watchers:
     Args:
         limits: when the run is stopped, and how long a fault may last. None for a drill, whose disaster is meant to
             last until it has recovered from it: only somebody who asks stops that, and ``ftchaos recover`` heals it.
+        tell: told why the run is stopped; it must return at once.
     """
 
-    def __init__(self, run: Run, limits: Stop | None) -> None:
+    def __init__(self, run: Run, limits: Stop | None, tell: Callable[[str], None]) -> None:
         self._run = run
+        self._tell = tell
         self._limits = limits
         self._reaper = None if limits is None else Reaper.begin(run.id, limits.after)
         self._watch: stop.Watch | None = None
@@ -72,6 +74,7 @@ class Watchers:
         run = self._run
         run.undo.stop(reason)
         run.record.stopped = reason
+        self._tell(reason)
         run.progress.note(f"stopped: {reason}")
         run.undo.heal(platforms.heal, run.progress.note, only=is_fault)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ftchaos import recover, store
+from ftchaos import clock, config, evidence, recover, store, telling
 from ftchaos import run as runs
 from ftchaos.errors import HealFailed, Invalid, Refused
 from ftchaos.gameday import folder, live
@@ -122,6 +122,18 @@ def ensure_in_window(plan: Plan, at: datetime) -> None:
 def _play(loaded: Loaded, note: Note, about: Began, asked: Asked, tell: Callable[[str], None]) -> Day:
     stream = sys.stdin if sys.stdin is not None and sys.stdin.isatty() else None
     tell(f"game day {note.run_id}: {loaded.plan.title}")
+    teller = telling.Teller(config.load(asked.config), tell)
+    teller.begin(
+        telling.About(
+            note.run_id,
+            "gameday",
+            loaded.plan.name,
+            loaded.plan.title,
+            about.environment,
+            about.platform,
+            clock.iso(datetime.now(UTC)),
+        )
+    )
     Play(
         loaded.plan,
         Record(Path(note.folder)),
@@ -132,4 +144,6 @@ def _play(loaded: Loaded, note: Note, about: Began, asked: Asked, tell: Callable
         Clock(),
         tell,
     ).run(about)
-    return folder.complete(note)
+    day = folder.complete(note)
+    teller.end(evidence.read(Path(note.folder)))
+    return day

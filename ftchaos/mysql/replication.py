@@ -206,7 +206,8 @@ def fence(flavour: Flavour, session: Session, second: Session, *, timeout_s: flo
     blocker.join(_POLL_S)
     while True:
         killed = _kill_clients(session, own)
-        if not killed:
+        # Once writes are blocked no commit waits any more, however many clients come back to find that out.
+        if not killed or not blocker.is_alive():
             execute(session, flavour.semi_sync_source(False))
             blocker.join(_POLL_S)
             if value(session, "SELECT @@GLOBAL.read_only"):
