@@ -141,7 +141,8 @@ def test_a_heal_that_fails_is_said_last_and_loudest_and_recover_mends_it(stage: 
     assert result.evidence.reasons[0].startswith("A heal failed and the system is left harmed: the database tier")
     assert "the target lies before the oldest backup" in "\n".join(result.evidence.reasons)
     last = [line.plain for line in terminal.summary(result.evidence, result.folder)][-2:]
-    assert last == ["THE SYSTEM IS LEFT HARMED. Heal it: ftchaos recover", "by hand: ftchaos recover"]
+    by_hand = f"by hand: FTCHAOS_STATE={stage.place.state} ftchaos recover"
+    assert last == ["THE SYSTEM IS LEFT HARMED. Heal it: ftchaos recover", by_hand]
 
     assert stage.place.run("recover").exit_code == 4
     home = stage.lab.folder / "zone-c" / "mysql-c" / "data"
