@@ -179,7 +179,8 @@ def test_a_full_disk_of_the_reports_stops_no_heal_and_the_evidence_is_completed_
 
     assert drilled.exit_code == 3
     assert drilled.stderr.count("No space left on device") < 10
-    assert drilled.stderr.splitlines()[-1] == "HINT: make room there; `ftchaos recover` then completes it"
+    recover = f"FTCHAOS_STATE={stage.place.state} ftchaos recover"
+    assert drilled.stderr.splitlines()[-1] == f"HINT: make room there; `{recover}` then completes it"
     assert recovered.stdout.endswith("healed: nothing was harmed\n")  # any more
     assert again.stdout == f"nothing to recover in {stage.place.state}\n"
     assert verified.exit_code == 0
