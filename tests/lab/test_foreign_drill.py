@@ -124,7 +124,7 @@ def test_chaos_toolkit_alone_plays_the_same_drill(source: Source, tmp_path: Path
         FTCHAOS_BACKUP=str(source.folder / "full"),
     )
 
-    (folder,) = (tmp_path / "reports").iterdir()
+    (folder,) = (path.parent for path in (tmp_path / "reports").glob("*/run.json"))
     found = json.loads((folder / "evidence.json").read_text())
     assert len(found["reasons"]) == 1, done.stderr[-2000:]
     assert found["reasons"][0].startswith("The data loss is unknown")
