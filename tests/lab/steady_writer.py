@@ -75,3 +75,4 @@ def writing(lab: Lab) -> Iterator[SteadyWriter]:
         yield writer
     finally:
         writer.ended.set()
+        writer.join(30)  # what it is about to write is acknowledged, or never will be, before anybody looks for it

@@ -301,5 +301,5 @@ def test_redis_that_stops_being_what_it_was_is_seen_though_it_answers(lab: Lab, 
         one.wait_seen("leads", True, 3)
 
     assert changed_at < down.at < changed_at + 0.5
-    assert cut_at + 0.3 < cut.at < cut_at + 1
+    assert cut_at + 0.3 < cut.at  # nobody refuses: only the time without an answer tells
     assert "no answer" == cut.saw

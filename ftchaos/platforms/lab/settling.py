@@ -8,7 +8,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from ftchaos.errors import StepFailed
@@ -120,20 +120,24 @@ def queue_trouble(layout: Layout) -> str:
     return ""
 
 
-def leaderless(layout: Layout) -> list[Node]:
-    """For each master that does not answer, a replica of it that could lead in its place."""
-    roles = {(node.address, node.port): (node, role(node.address, node.port)) for node in cluster_nodes(layout)}
-    heirs: dict[tuple[str, int], Node] = {}
-    for node, mine in roles.values():
-        if mine is not None and not mine.leads and mine.follows is not None:
-            _, its = roles.get(mine.follows, (node, None))
-            if its is None:
-                heirs.setdefault(mine.follows, node)
-    return list(heirs.values())
+def heirs(layout: Layout, dead: Collection[str]) -> list[Node]:
+    """For each master that died with no other in its place, a replica of it that could lead.
+
+    Args:
+        dead: servers without a process. One that is late with an answer lives: a replica that took its place, perhaps a
+            former master that was cut off until now, would undo what it has acknowledged since.
+    """
+    by_address = {(node.address, node.port): node for node in cluster_nodes(layout)}
+    found: dict[tuple[str, int], Node] = {}
+    for node in by_address.values():
+        mine = None if node.name in dead else role(node.address, node.port)
+        if mine is not None and mine.follows in by_address and by_address[mine.follows].name in dead:
+            found.setdefault(mine.follows, node)
+    return list(found.values())
 
 
-def take_over(layout: Layout) -> str:
-    """Let a replica lead each shard whose master is gone, without asking a majority that may be gone too.
+def take_over(layout: Layout, dead: Collection[str]) -> str:
+    """Let a replica lead each shard whose master is dead, without asking a majority that may be gone too.
 
     Its master keeps nothing on disk: begun again before that, it would lead again, empty, and the replica would forget
     all that it has.
@@ -141,7 +145,7 @@ def take_over(layout: Layout) -> str:
     Returns:
         What is wrong still; empty when each shard has a leader, or nobody who could be one.
     """
-    for node in (nodes := leaderless(layout)):
+    for node in (nodes := heirs(layout, dead)):
         ask(node.address, node.port, "CLUSTER FAILOVER TAKEOVER")
     return f"{nodes[0].name} does not take over" if nodes else ""
 
@@ -164,9 +168,9 @@ def _leads(mine: Role | None) -> bool:
     return mine is not None and mine.leads
 
 
-_QUESTIONS: dict[str, Callable[[Layout], str]] = {
-    "cluster": lambda layout: cluster_trouble(layout) or lead_home(layout),
-    "queue": queue_trouble,
+_QUESTIONS: dict[str, Callable[[Layout, Collection[str]], str]] = {
+    "cluster": lambda layout, _: cluster_trouble(layout) or lead_home(layout),
+    "queue": lambda layout, _: queue_trouble(layout),
     "leaders": take_over,
 }
 
@@ -190,16 +194,19 @@ def wait_queue(lab: Lab, timeout_s: float) -> None:
 
 
 def ensure_led(lab: Lab) -> None:
-    """Let the replica lead wherever a master of the Redis Cluster is gone; call it before dead masters begin.
+    """Let the replica lead wherever a master of the Redis Cluster is dead; call it before dead masters begin.
 
     Raises:
         StepFailed: one did not.
     """
-    _wait(lab, "leaders", _LEADERLESS_S)
+    services = lab.status()["services"]
+    dead = [node.name for node in cluster_nodes(lab.layout) if not services[node.name]["alive"]]
+    if dead:
+        _wait(lab, "leaders", _LEADERLESS_S, dead)
 
 
-def _wait(lab: Lab, what: str, timeout_s: float) -> None:
-    argv = [sys.executable, "-m", __name__, lab.mode, lab.layout.base, what, str(timeout_s)]
+def _wait(lab: Lab, what: str, timeout_s: float, dead: Collection[str] = ()) -> None:
+    argv = [sys.executable, "-m", __name__, lab.mode, lab.layout.base, what, str(timeout_s), *dead]
     try:
         done = subprocess.run(
             lab.client_argv(argv), capture_output=True, text=True, check=False, timeout=timeout_s + _BEGIN_S
@@ -210,11 +217,11 @@ def _wait(lab: Lab, what: str, timeout_s: float) -> None:
         raise StepFailed(done.stderr.strip()[-300:] or "Redis is not whole", "read redis.log in the servers' folders")
 
 
-def main(mode: str, base: str, what: str, timeout_s: str) -> None:
+def main(mode: str, base: str, what: str, timeout_s: str, *dead: str) -> None:
     """Wait until nothing is wrong, or end with what is."""
     layout, question = Layout(mode, base), _QUESTIONS[what]
     deadline = time.monotonic() + float(timeout_s)
-    while trouble := question(layout):
+    while trouble := question(layout, dead):
         if time.monotonic() > deadline:
             sys.exit(f"{trouble}, {float(timeout_s):g} s after the heal began")
         time.sleep(_POLL_S)
