@@ -1,6 +1,18 @@
 """Makes the modules of this folder, such as ``samples``, importable from every test below it."""
 
+from pathlib import Path
+
 import pytest
 
 # Its assertions are to say what they compared, as those of tests do.
 pytest.register_assert_rewrite("stages")
+
+HERE = Path(__file__).parent
+ALONE = ("experiments", "drills/test_restore.py", "lab/test_witness.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what `scripts/test` runs by itself: a machine busy with other tests would answer for the system."""
+    for item in items:
+        if str(item.path.relative_to(HERE)).startswith(ALONE):
+            item.add_marker(pytest.mark.alone)
