@@ -30,7 +30,12 @@ def configure_control(experiment: Mapping[str, Any]) -> None:
 def before_experiment_control(
     context: Mapping[str, Any], configuration: Mapping[str, Any] | None = None, **_: Any
 ) -> None:
-    """Guard, lock, undo log, platform and workload; refused or failed means that nothing else happens."""
+    """Guard, lock, undo log, platform and workload; refused or failed means that nothing else happens.
+
+    A dry run of Chaos Toolkit's own, which plays no activity, begins nothing either.
+    """
+    if context.get("dry"):
+        return
     try:
         engine.begin(context, configuration or {})
     except Exception as error:

@@ -23,6 +23,7 @@ from ftchaos.mysql.backup import backups_in
 from ftchaos.mysql.binlog import Tail, head, transactions
 from ftchaos.mysql.chain import Boundary, Part, Reach
 from ftchaos.mysql.server import Server
+from ftchaos.platforms.lab.backups import KEPT
 from ftchaos.platforms.lab.recovery import LabRecovery
 from ftchaos.record import RunRecord
 from ftchaos.survivors import kept
@@ -296,4 +297,5 @@ def test_a_damaged_newest_backup_is_reported_and_the_one_before_is_taken(stage: 
     assert "thumbnails.ibd" in rejected.why
     assert "is damaged" in rejected.why
     assert result.evidence.backup.id == taken.id
+    assert len(backups_in(stage.lab.folder / "backups")[0]) == KEPT  # after all these drills
     stage.ensure_whole(result)

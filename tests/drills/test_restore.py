@@ -150,6 +150,14 @@ def test_the_dry_run_names_its_targets_and_touches_nothing(workplace: Workplace)
     assert not workplace.reports.exists()
 
 
+def test_a_dry_run_of_chaos_toolkit_touches_nothing_either(workplace: Workplace) -> None:
+    done = workplace.run("run", "--dry", "activities", str(find("drill", "restore")), program="chaostoolkit")
+
+    assert done.exit_code == 0, done.stderr
+    assert not workplace.state.exists()
+    assert not workplace.reports.exists()
+
+
 def test_a_missing_server_is_named_with_the_command_that_gets_it(
     workplace: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

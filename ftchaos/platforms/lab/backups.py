@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from pathlib import Path
 
 from ftchaos.clock import now
 from ftchaos.errors import StepFailed
 from ftchaos.mysql import archive, take
-from ftchaos.mysql.backup import Backup, Method, backups_in
+from ftchaos.mysql.backup import MANIFEST, Backup, Method, backups_in
 from ftchaos.platforms.base import Progress
 from ftchaos.platforms.lab.lab import Lab
 from ftchaos.platforms.lab.tier import Tier
 
 WANTED = 2
+KEPT = WANTED + 1
 GROWS_WITHIN_S = 10.0
 
 
@@ -34,7 +36,14 @@ class Backups:
         usable = [backup for backup in backups_in(self.folder)[0] if self._continues(backup)]
         for _ in range(max(1, WANTED - len(usable))):
             self.take(method, progress)
+        self._prune()
         self._wait_until_archive_grows()
+
+    def _prune(self) -> None:
+        """Keep what a drill may turn to; in a lab that stays up, each drill adds one."""
+        for backup in backups_in(self.folder)[0][KEPT:]:
+            (backup.folder / MANIFEST).unlink()  # first, for without it a folder is no backup
+            shutil.rmtree(backup.folder)
 
     def take(self, method: Method, progress: Progress) -> Backup:
         """Take one backup from a replica."""
