@@ -256,7 +256,7 @@ def begin(experiment: Mapping[str, Any], configuration: Mapping[str, Any]) -> No
             functools.partial(_ensure_may_hit, plan),
         )
         run.save()
-        recover.announce(run)
+        recover.announce(run, plan.config.path)
     except BaseException:
         lock.release()
         raise

@@ -24,12 +24,14 @@ class Note:
         folder: its evidence.
         lock: name of the lock that it holds as long as it lives.
         environment: as its configuration names it.
+        config: that configuration's file, which says who is told of the run; empty for none.
     """
 
     run_id: str
     folder: str
     lock: str
     environment: str
+    config: str = ""
 
     def write(self) -> None:
         """Put it on disk.
@@ -55,7 +57,8 @@ class Note:
         """
         try:
             data = json.loads(path.read_text())
-            return cls(*(str(data[name]) for name in ("run_id", "folder", "lock", "environment")))
+            needed = {name: str(data[name]) for name in ("run_id", "folder", "lock", "environment")}
+            return cls(**needed, config=str(data.get("config", "")))
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError) as error:

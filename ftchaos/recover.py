@@ -54,13 +54,17 @@ class Recovered:
         return f"{self.run_id}: healed: " + ("; ".join(self.healed) or "nothing was harmed")
 
 
-def announce(run: Run) -> None:
+def announce(run: Run, config: Path | None = None) -> None:
     """Note on disk that this run begins, so that it can be found if it dies.
+
+    Args:
+        config: file of the configuration, which says who is told of the run.
 
     Raises:
         Invalid: the state folder cannot be written.
     """
-    Note(run.id, str(run.folder), run.platform.lock_name, run.options.environment).write()
+    where = str(config.absolute()) if config else ""
+    Note(run.id, str(run.folder), run.platform.lock_name, run.options.environment, where).write()
 
 
 def under_way() -> list[Note]:
@@ -174,7 +178,7 @@ def recover_run(
     with EnvironmentLock(note.lock) as lock:
         if not _take(lock, note, progress) or not notes.note(note.run_id).exists():
             return None
-        return _recover(note.run_id, Path(note.folder), dry_run, progress, by)
+        return _recover(note, dry_run, progress, by)
 
 
 def _take(lock: EnvironmentLock, note: Note, progress: Callable[[str], None]) -> bool:
@@ -199,7 +203,8 @@ def _take(lock: EnvironmentLock, note: Note, progress: Callable[[str], None]) ->
             time.sleep(0.05)
 
 
-def _recover(run_id: str, folder: Path, dry_run: bool, progress: Callable[[str], None], by: str) -> Recovered:
+def _recover(note: Note, dry_run: bool, progress: Callable[[str], None], by: str) -> Recovered:
+    run_id, folder = note.run_id, Path(note.folder)
     undo = UndoLog(undo_log(run_id))
     try:
         records = undo.records()
@@ -211,22 +216,44 @@ def _recover(run_id: str, folder: Path, dry_run: bool, progress: Callable[[str],
     healed = [record.why for record in healing.healed]
     if healing.failed:
         return Recovered(run_id, str(folder), healed, [f"{record.why}: {error}" for record, error in healing.failed])
-    _complete(run_id, folder, progress, by)
+    completed = _complete(run_id, folder, progress, by)
     forget(run_id)
+    if completed:
+        _tell(note, progress)
     return Recovered(run_id, str(folder), healed, [])
 
 
-def _complete(run_id: str, folder: Path, progress: Callable[[str], None], by: str) -> None:
-    """Complete the evidence; where that cannot be done, say so, as the system itself is whole."""
+def _complete(run_id: str, folder: Path, progress: Callable[[str], None], by: str) -> bool:
+    """Complete the evidence, unless it is; where that cannot be done, say so, as the system itself is whole."""
     from ftchaos import conclusion
 
     if not folder.is_dir() or (folder / manifest.FILE).exists():
-        return
+        return False
     try:
         keep_undo(run_id, folder)
         conclusion.interrupted(folder, f"ftchaos was killed; {by} healed what it had harmed")
     except (FtchaosError, OSError, ValueError, KeyError, TypeError) as error:
         progress(f"the evidence of {run_id} cannot be completed, its raw files stay in {folder}: {error}")
+        return False
+    return True
+
+
+def _tell(note: Note, progress: Callable[[str], None]) -> None:
+    """Tell whoever heard of the begin of a run that it has ended, now that all is healed."""
+    from ftchaos import config, evidence, telling
+    from ftchaos.telling import event
+
+    if not note.config:
+        return
+    try:
+        found = evidence.read(Path(note.folder))
+        whom = telling.places(config.load(Path(note.config)))
+        outcomes = telling.tell(whom, [event.end(found), event.verdict(found)], telling.LAST_WAIT_S)
+    except FtchaosError as error:
+        progress(f"nobody is told of {note.run_id}: {error.fact}")
+        return
+    for words in telling.problems(outcomes):
+        progress(words)
 
 
 def _labs(dry_run: bool, progress: Callable[[str], None]) -> list[Recovered]:
