@@ -1,4 +1,7 @@
-"""A real S3-compatible server for these tests: SeaweedFS, with conditional writes and Object Lock."""
+"""What these tests run against: SeaweedFS for buckets with Object Lock, and the stand-in for the rest of AWS.
+
+``aws`` is an empty account in the stand-in, ``staged`` one with a staging environment in it.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,8 @@ from typing import Any
 import boto3
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
+from standin import staging
+from standin.server import Standin
 
 KEYS = {"accessKey": "ftchaos", "secretKey": "ftchaos-test"}
 
@@ -64,6 +69,33 @@ def client(endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> An
     }.items():
         monkeypatch.setenv(name, value)
     return boto3.client("s3")
+
+
+@pytest.fixture(scope="session")
+def standin() -> Iterator[Standin]:
+    """The stand-in for AWS, which lives as long as the tests; ask for ``aws`` or ``staged``."""
+    made = Standin()
+    try:
+        yield made
+    finally:
+        made.end()
+
+
+@pytest.fixture
+def aws(standin: Standin, monkeypatch: pytest.MonkeyPatch) -> Iterator[Standin]:
+    """An empty account; the environment of this process, and of those that it begins, leads boto3 there."""
+    standin.reset()
+    for name, value in standin.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+    yield standin
+    standin.reset()
+
+
+@pytest.fixture
+def staged(aws: Standin) -> staging.Staging:
+    """A staging environment without a weakness."""
+    return staging.build(aws)
 
 
 @pytest.fixture

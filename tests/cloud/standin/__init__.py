@@ -1,0 +1,6 @@
+"""An AWS account on this machine: moto's control plane, honest about time, with real servers behind its databases.
+
+``server.Standin`` begins it as a process of its own; ``staging`` fills it with a staging environment. Within that
+process ``gate`` receives every call, parses and validates it against botocore's models, keeps it, and lets a handler
+of ``rds``, ``aurora``, ``elasticache``, ``backup`` or ``network`` answer, or else moto.
+"""

@@ -1,0 +1,45 @@
+"""The parts of the stand-in put together: what answers which operation, and what a test can command."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from standin import scaling
+from standin.database import fresh
+from standin.gate import Handler
+from standin.rds import Rds
+from standin.world import World, now
+from standin.zones import Zones
+
+Commands = dict[str, Callable[..., Any]]
+
+
+def assemble(folder: Path) -> tuple[World, dict[tuple[str, str], Handler], Commands]:
+    """The world of a stand-in, the handlers of its operations, and the commands of its tests."""
+    scaling.spread()
+    world = World(folder)
+    databases = Rds(world)
+    zones = Zones(world, databases)
+
+    def age(instance: str, by_s: float, region: str = "us-east-1") -> None:
+        """Let an instance have been there for longer: it can be restored to its first image at any time since."""
+        record = world.instance(region, instance)
+        assert record is not None, instance
+        record.earliest_at = now() - datetime.timedelta(seconds=by_s)
+        record.model.instance_create_time = record.earliest_at.replace(tzinfo=None)
+
+    commands: Commands = {
+        "settings": lambda **values: world.settings.change(values),
+        "age": age,
+        "password": lambda: fresh()[1],
+        "recovery_point": lambda **_: None,
+        "processes": lambda: {
+            record.model.db_instance_identifier: record.database.pid
+            for record in world.instances.values()
+            if record.database
+        },
+    }
+    return world, {**databases.handlers, **zones.handlers}, commands

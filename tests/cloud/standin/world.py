@@ -1,0 +1,179 @@
+"""All that the stand-in knows beyond moto: the real servers, by the ARN of what they stand behind, and time."""
+
+from __future__ import annotations
+
+import datetime
+import itertools
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from moto.ec2.models import ec2_backends
+from moto.rds.models import RDSBackend, rds_backends
+
+from standin import network, processes
+from standin.database import Database
+from standin.proxy import Proxy, Switchboard
+from standin.settings import Settings
+
+ACCOUNT = "123456789012"
+
+
+def now() -> datetime.datetime:
+    """The wall clock, aware of its zone."""
+    return datetime.datetime.now(datetime.UTC)
+
+
+@dataclass
+class Place:
+    """An address of a database or a cache, which outlives the server behind it.
+
+    Attributes:
+        proxy: the address.
+        region: where it is.
+        subnets: ids of the subnets that its owner may be in, by zone.
+        zone: the zone that the server is in at present.
+    """
+
+    proxy: Proxy
+    region: str
+    subnets: dict[str, str]
+    zone: str
+
+
+@dataclass
+class Instance:
+    """What is behind a database instance.
+
+    Attributes:
+        model: moto's.
+        place: its address.
+        database: its server, once it has one.
+        earliest_at: before this nothing can be restored.
+        busy: a background work changes it.
+    """
+
+    model: Any
+    place: Place
+    database: Database | None = None
+    earliest_at: datetime.datetime = field(default_factory=now)
+    gone: bool = False
+
+
+class World:
+    """The state of the stand-in.
+
+    Args:
+        folder: where the servers keep their files.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.settings = Settings()
+        self.board = Switchboard()
+        self.lock = threading.RLock()
+        self.instances: dict[str, Instance] = {}
+        self.images: dict[str, Path] = {}  # of snapshots, by ARN
+        self.events: list[dict[str, Any]] = []
+        self.other_places: list[Place] = []
+        self.resets: list[Callable[[], None]] = []
+        self._numbers = itertools.count(1)
+        self.generation = 0
+
+    def path(self, name: str) -> Path:
+        """A name in the folder that nobody has used."""
+        return self.folder / f"{next(self._numbers)}-{name}"
+
+    def instance(self, region: str, name: str) -> Instance | None:
+        """The record of a database instance; None where there is none."""
+        model = rds(region).databases.get(name)
+        return self.instances.get(model.arn) if model is not None else None
+
+    def event(self, region: str, kind: str, name: str, arn: str, message: str, *categories: str) -> None:
+        """Let something be seen in ``describe_events``, late or never as the settings demand."""
+        if self.settings.lose_events:
+            return
+        with self.lock:
+            self.events.append(
+                {
+                    "region": region,
+                    "SourceType": kind,
+                    "SourceIdentifier": name,
+                    "SourceArn": arn,
+                    "Message": message,
+                    "EventCategories": list(categories),
+                    "Date": now(),
+                    "seen_at": time.time() + self.settings.event_delay_s,
+                }
+            )
+
+    def found_events(self, region: str, params: dict[str, Any], kinds: tuple[str, ...]) -> list[dict[str, Any]]:
+        """The events that a ``DescribeEvents`` asks for."""
+        begin = params.get("StartTime")
+        if begin is None:
+            begin = now() - datetime.timedelta(minutes=float(params.get("Duration", 60)))
+        end = params.get("EndTime") or now() + datetime.timedelta(days=1)
+        with self.lock:
+            return [
+                event
+                for event in self.events
+                if event["region"] == region
+                and event["SourceType"] in kinds
+                and params.get("SourceType") in (None, event["SourceType"])
+                and params.get("SourceIdentifier") in (None, event["SourceIdentifier"])
+                and event["seen_at"] <= time.time()
+                and aware(begin) <= event["Date"] <= aware(end)
+            ]
+
+    def places(self) -> list[Place]:
+        """All addresses."""
+        with self.lock:
+            return [record.place for record in self.instances.values()] + self.other_places
+
+    def place_changed(self, place: Place) -> None:
+        """Cut an address off, or let it through, as the network ACL of its subnet says."""
+        subnet = place.subnets.get(place.zone)
+        place.proxy.cut(subnet is not None and network.is_isolated(ec2(place.region), subnet))
+
+    def reset(self) -> None:
+        """Forget everything, and end all servers."""
+        with self.lock:
+            self.generation += 1
+            for record in self.instances.values():
+                record.gone = True
+                record.place.proxy.end()
+                if record.database:
+                    record.database.forget()
+            for image in self.images.values():
+                shutil.rmtree(image, ignore_errors=True)
+            for clear in self.resets:
+                clear()
+            self.instances.clear()
+            self.images.clear()
+            self.other_places.clear()
+            self.events.clear()
+            self.settings.__init__()  # type: ignore[misc]
+
+    def beside(self, work: Callable[..., Any], *arguments: Any) -> None:
+        """Run something beside the calls."""
+        processes.later(work, *arguments)
+
+
+def aware(at: datetime.datetime) -> datetime.datetime:
+    """An instant with its zone; moto's are in UTC without saying so."""
+    return at if at.tzinfo else at.replace(tzinfo=datetime.UTC)
+
+
+def rds(region: str) -> RDSBackend:
+    """moto's RDS of a region."""
+    backend: RDSBackend = rds_backends[ACCOUNT][region]
+    return backend
+
+
+def ec2(region: str) -> Any:
+    """moto's EC2 of a region."""
+    return ec2_backends[ACCOUNT][region]

@@ -1,0 +1,66 @@
+"""EC2 where moto is too kind: cut subnets cut the servers in them off, and what is in use is not deleted."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from standin.call import Call, Refused
+from standin.rds import Rds
+from standin.world import Instance, World, ec2, rds
+
+_ACL_CALLS = (
+    "ReplaceNetworkAclAssociation",
+    "CreateNetworkAclEntry",
+    "DeleteNetworkAclEntry",
+    "ReplaceNetworkAclEntry",
+)
+
+
+class Zones:
+    """The handlers of EC2."""
+
+    def __init__(self, world: World, databases: Rds) -> None:
+        self.world = world
+        self._databases = databases
+        self.handlers: dict[tuple[str, str], Any] = {("ec2", name): self.change_acl for name in _ACL_CALLS}
+        self.handlers["ec2", "DeleteSecurityGroup"] = self.delete_security_group
+
+    def change_acl(self, call: Call) -> Any:
+        answer = call.moto()
+        if answer.ok:
+            for place in self.world.places():
+                if place.region == call.region:
+                    self.world.place_changed(place)
+            self._notice(call.region)
+        return answer
+
+    def delete_security_group(self, call: Call) -> Any:
+        group = call.params.get("GroupId")
+        users = [
+            model.resource_id
+            for model in [*rds(call.region).databases.values(), *rds(call.region).clusters.values()]
+            if group in (getattr(model, "vpc_security_group_ids", None) or ())
+        ]
+        users += [
+            instance.id
+            for reservation in ec2(call.region).reservations.values()
+            for instance in reservation.instances
+            if instance.state != "terminated" and group in [one.id for one in instance.security_groups]
+        ]
+        if users:
+            raise Refused("DependencyViolation", f"resource {group} has a dependent object")
+        return None
+
+    def _notice(self, region: str) -> None:
+        """The service sees a Multi-AZ writer that is cut off, and fails over after a while."""
+        delay_s = self.world.settings.detect_s
+        for record in list(self.world.instances.values()):
+            model = record.model
+            if model.region == region and model.multi_az and record.place.proxy.is_cut and delay_s:
+                self.world.beside(self._fail_over_if_still_cut, record, delay_s)
+
+    def _fail_over_if_still_cut(self, record: Instance, delay_s: float) -> None:
+        time.sleep(delay_s)
+        if record.place.proxy.is_cut and record.model.status == "available" and not record.gone:
+            self._databases.failover(record, "Multi-AZ instance failover")
