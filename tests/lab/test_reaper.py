@@ -14,17 +14,15 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from just_begun import folder_of
 from small_labs import bring_up, wait_until
 
-from ftchaos import conclusion, evidence, guard, manifest, notes, recover
+from ftchaos import evidence, guard, manifest, notes, recover
 from ftchaos.cli import cli
-from ftchaos.clock import Clock
 from ftchaos.errors import Invalid, StepFailed
-from ftchaos.objectives import Objectives
 from ftchaos.platforms.lab.lab import Lab
 from ftchaos.process import alive
 from ftchaos.reaper import Reaper
-from ftchaos.record import RunRecord
 from ftchaos.undo import UndoLog
 
 RUN = "20261123T061500Z-reaped-7f3a"
@@ -160,24 +158,8 @@ def _said() -> str:
     return notes.reaper_log(RUN).read_text()
 
 
-def _folder(below: Path) -> Path:
-    """The folder of a run that has only just begun."""
-    path = below / RUN
-    path.mkdir()
-    clock = Clock.anchored()
-    RunRecord(
-        id=RUN, kind="experiment", name="reaped", environment="lab", platform="lab", clock=clock,
-        began_at=clock.monotonic_s, objectives=Objectives(),
-        definition={"path": "a.yaml", "sha256": "0" * 64, "title": "A", "description": "a", "tags": []},
-        plan={"scenario": "a", "test_type": "a", "expected": "a", "preconditions": [], "assumptions": [],
-              "participants": []},
-        arguments={}, planned_steps=[], machine=conclusion.this_machine(), keeps_ledger=False,
-    ).save(path)  # fmt: skip
-    return path
-
-
 def test_killed_run_is_healed_and_its_evidence_completed_within_seconds(lab: Lab, tmp_path: Path) -> None:
-    folder = _folder(tmp_path)
+    folder = folder_of(RUN, tmp_path)
     run = _Begun(lab, folder)
     assert not _is_whole(lab)
     killed_at = datetime.now(UTC)
@@ -286,7 +268,7 @@ def test_without_a_limit_a_fault_may_last(lab: Lab, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("delay_s", [0.0, 0.2, 0.5])
 def test_a_person_who_recovers_at_the_same_time_is_no_harm(lab: Lab, tmp_path: Path, delay_s: float) -> None:
-    folder = _folder(tmp_path)
+    folder = folder_of(RUN, tmp_path)
     run = _Begun(lab, folder)
     run.kill()
     run.process.wait()

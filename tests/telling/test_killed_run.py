@@ -6,11 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from just_begun import folder_of
 
-from ftchaos import conclusion, evidence, notes, recover
-from ftchaos.clock import Clock
-from ftchaos.objectives import Objectives
-from ftchaos.record import RunRecord
+from ftchaos import evidence, notes, recover
 
 RUN = "20261123T061500Z-killed-7f3a"
 CONFIGURATION = 'notify: {{audit: {{kind: webhook, url: "{url}/webhook"}}}}\n'
@@ -20,18 +18,7 @@ CONFIGURATION = 'notify: {{audit: {{kind: webhook, url: "{url}/webhook"}}}}\n'
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of a run that died as soon as it had begun."""
     monkeypatch.setenv("FTCHAOS_STATE", str(tmp_path / "state"))
-    path = tmp_path / RUN
-    path.mkdir()
-    clock = Clock.anchored()
-    RunRecord(
-        id=RUN, kind="experiment", name="killed", environment="lab", platform="lab", clock=clock,
-        began_at=clock.monotonic_s, objectives=Objectives(),
-        definition={"path": "a.yaml", "sha256": "0" * 64, "title": "A", "description": "a", "tags": []},
-        plan={"scenario": "a", "test_type": "a", "expected": "a", "preconditions": [], "assumptions": [],
-              "participants": []},
-        arguments={}, planned_steps=[], machine=conclusion.this_machine(), keeps_ledger=False,
-    ).save(path)  # fmt: skip
-    return path
+    return folder_of(RUN, tmp_path)
 
 
 def _noted(folder: Path, config: Path | None) -> None:
