@@ -27,7 +27,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from ftchaos import receivers, units, windows
+from ftchaos import cloud, receivers, units, windows
 from ftchaos.errors import Invalid
 from ftchaos.objectives import LAB_SUSTAIN_S, Objectives
 from ftchaos.windows import Window
@@ -79,14 +79,6 @@ class Promises(_Strict):
         return value
 
 
-class Mysql(_Strict):
-    instance: str
-
-
-class Redis(_Strict):
-    replication_group: str
-
-
 class Kubernetes(_Strict):
     context: str
 
@@ -126,6 +118,11 @@ class Environment(_Strict):
         windows: when it takes them, in UTC.
         approval: file that confirms one run once; relative to the configuration.
         stop: None for what the kind of run goes by.
+        role: the ARN of a role to assume on AWS, in the account of the environment.
+        endpoint: a loopback address that stands for AWS in tests; without it AWS itself is called.
+        tag: what a resource on AWS carries that may be harmed.
+        zones: those of the environment on AWS; without them, those that its parts are in.
+        buckets: those that files are kept in.
     """
 
     platform: Literal["lab", "aws", "kubernetes"]
@@ -136,8 +133,16 @@ class Environment(_Strict):
     stop: Stop | None = None
     account: str | None = Field(default=None, pattern=r"^\d{12}$")
     region: str | None = None
-    mysql: Mysql | None = None
-    redis: Redis | None = None
+    role: cloud.RoleArn | None = None
+    profile: str | None = Field(default=None, min_length=1)
+    endpoint: str | None = None
+    tag: cloud.TagPair = cloud.TAG
+    zones: list[cloud.Zone] = []
+    mysql: cloud.Mysql | None = None
+    redis: cloud.Redis | None = None
+    drill: cloud.Drill | None = None
+    backup: cloud.Backup | None = None
+    buckets: list[cloud.Bucket] = []
     kubernetes: Kubernetes | None = None
     api: str | None = Field(default=None, pattern=r"^https?://")
     blast_radius: BlastRadius | None = None
@@ -164,6 +169,29 @@ class Environment(_Strict):
         if given and not self.protected:
             raise ValueError(f"{sorted(given)[0]!r} protects nothing without 'protected: true'")
         return self
+
+    @model_validator(mode="after")
+    def _is_a_place_on_aws(self) -> Environment:
+        if self.platform == "aws" and not self.protected and self.lacks:
+            raise ValueError(f"an environment on aws needs {self.lacks[0]!r}: without it any account might be meant")
+        if self.region is not None and not cloud.REGION.fullmatch(self.region):
+            raise ValueError(f"{self.region!r} is not a region; write it like us-east-1")
+        if self.endpoint is not None and not cloud.is_loopback(self.endpoint):
+            raise ValueError("an 'endpoint' stands for AWS in tests and is on this machine, like http://127.0.0.1:5000")
+        if self.role is not None and self.account is not None and f"::{self.account}:" not in self.role:
+            raise ValueError(f"the 'role' is not in the account {self.account}")
+        for zone in self.zones:
+            if self.region is not None and zone[:-1] != self.region:
+                raise ValueError(f"the zone {zone!r} is not in the region {self.region}")
+        secret = cloud.ARN.fullmatch(self.mysql.secret or "") if self.mysql else None
+        if secret and self.lacks == [] and (secret["account"], secret["region"]) != (self.account, self.region):
+            raise ValueError(f"the 'secret' of mysql is not in the account {self.account} and the region {self.region}")
+        return self
+
+    @property
+    def lacks(self) -> list[str]:
+        """The keys without which nothing on AWS is touched."""
+        return [name for name in ("account", "region") if not getattr(self, name)]
 
     @property
     def is_within_reach(self) -> bool:
@@ -341,7 +369,7 @@ def _keys(location: Sequence[str | int]) -> list[str]:
         kind = kind.model_fields[part].annotation if hasattr(kind, "model_fields") else typing.get_args(kind)[-1]
         if isinstance(kind, types.UnionType):
             kind = typing.get_args(kind)[0]
-    return sorted(kind.model_fields)
+    return sorted(field.alias or name for name, field in kind.model_fields.items())
 
 
 def _same(value: object, expected: str | int | float | bool) -> bool:

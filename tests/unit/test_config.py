@@ -39,6 +39,10 @@ restore:
 """
 
 
+def _aws(key: str) -> str:
+    return f'environments:\n  a:\n    platform: aws\n    account: "111122223333"\n    region: us-east-1\n    {key}\n'
+
+
 def _load(folder: Path, text: str) -> config.Config:
     path = folder / "ftchaos.yaml"
     path.write_text(text)
@@ -107,6 +111,21 @@ def test_unknown_environment_is_answered_with_those_that_are_known(tmp_path: Pat
         _load(tmp_path, EXAMPLE).environment("prod")
 
 
+def test_keys_of_an_environment_on_aws_are_read(tmp_path: Path) -> None:
+    text = _aws("drill: {class: db.t4g.medium, subnets: [subnet-0123abcd, subnet-4567abcd], region: us-west-2}")
+    text += (
+        "    mysql: {cluster: ft, secret: ftchaos/staging/mysql, database: app}\n    endpoint: http://127.0.0.1:5000\n"
+    )
+    text += (
+        "    backup: {plan: nightly, vault: Default}\n    buckets: [ft-uploads]\n    zones: [us-east-1a, us-east-1b]\n"
+    )
+    found = _load(tmp_path, text).environments["a"]
+
+    assert found.drill is not None
+    assert ("db.t4g.medium", "us-west-2") == (found.drill.instance_class, found.drill.region)
+    assert ("ftchaos=allowed", []) == (found.tag, found.lacks)
+
+
 @pytest.mark.parametrize(
     ("text", "line", "told"),
     [
@@ -124,6 +143,26 @@ def test_unknown_environment_is_answered_with_those_that_are_known(tmp_path: Pat
         ("environments:\n  a:\n    platform: labb", 3, "'lab', 'aws' or 'kubernetes'"),
         ("environments:\n  a: {platform: lab, blast_radius: {zone: 1}}", 2, "known here: share, zones"),
         ("environments: {a: {platform: aws, account: 111122223333}}", 1, "12 digits in quotes"),
+        ("environments: {a: {platform: aws, region: us-east-1}}", 1, "needs 'account'"),
+        ('environments: {a: {platform: aws, account: "111122223333"}}', 1, "needs 'region'"),
+        ("environments: {a: {platform: aws, account: '111122223333', region: mars}}", 1, "'mars' is not a region"),
+        (_aws("endpoint: http://10.0.0.1:5000"), 3, "is on this machine"),
+        (_aws("role: arn:aws:iam::999999999999:role/a"), 3, "not in the account 111122223333"),
+        (_aws("role: ftchaos"), 6, "should match pattern"),
+        (_aws("zones: [us-west-2a]"), 3, "'us-west-2a' is not in the region us-east-1"),
+        (_aws("mysql: {instance: a, cluster: b}"), 6, "either 'instance' or 'cluster'"),
+        (_aws("mysql: {secret: a}"), 6, "either 'instance' or 'cluster'"),
+        (_aws("mysql: {instance: a, password: b}"), 6, "known here: cluster, database, instance, secret"),
+        (
+            _aws('mysql: {instance: a, secret: "arn:aws:secretsmanager:us-east-1:999999999999:secret:a"}'),
+            3,
+            "the 'secret' of mysql is not in the account",
+        ),
+        (_aws("drill: {subnets: [subnet-01234567]}"), 6, "at least two zones"),
+        (_aws("drill: {klass: db.t3.small}"), 6, "known here: class, kms_key, region, subnets, vpc"),
+        (_aws("drill: {class: small}"), 6, "should match pattern"),
+        (_aws("tag: allowed"), 6, "should match pattern"),
+        (_aws("buckets: [A]"), 6, "should match pattern"),
         ("environments: {../a: {platform: lab}}", 1, "lowercase letters"),
         ("environments: {lab: {platform: lab, region: x}}", 1, "the lab takes no 'region'"),
         ("environments: {a: }", 1, "must be a mapping"),

@@ -6,13 +6,12 @@ local endpoint is a loopback address, and without one nothing but AWS itself is 
 
 from __future__ import annotations
 
-import ipaddress
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 import boto3  # type: ignore[import-untyped]
@@ -26,10 +25,13 @@ from botocore.credentials import (  # type: ignore[import-untyped]
 )
 from botocore.parsers import ResponseParserError  # type: ignore[import-untyped]
 
-from ftchaos import clock
+from ftchaos import clock, cloud
 from ftchaos.errors import FtchaosError, Inconclusive, Invalid, Refused
 from ftchaos.platforms.aws import calls, failures
 from ftchaos.platforms.aws.failures import ApiFailed, Denied, NotOffered, Unanswered
+
+if TYPE_CHECKING:
+    from ftchaos.config import Environment
 
 __all__ = ["Access", "ApiFailed", "Call", "Denied", "NotOffered", "Place", "Unanswered"]
 
@@ -60,6 +62,21 @@ class Place:
     role: str = ""
     profile: str = ""
     endpoint: str = ""
+
+    @classmethod
+    def of(cls, name: str, settings: Environment) -> Place:
+        """The place of an environment of the configuration.
+
+        Raises:
+            Invalid: it does not say which account and region.
+        """
+        if settings.lacks:
+            raise Invalid(
+                f"the environment {name!r} has no {settings.lacks[0]!r}",
+                "give account and region in the configuration: without them any account might be meant",
+            )
+        role, profile, endpoint = settings.role or "", settings.profile or "", settings.endpoint or ""
+        return cls(name, settings.account or "", settings.region or "", role, profile, endpoint)
 
     def to_json(self) -> dict[str, str]:
         return asdict(self)
@@ -112,7 +129,7 @@ class Access:
         self._lock = threading.RLock()
         self._clients: dict[tuple[str, bool, str], _Client] = {}
         self._is_right = False
-        if place.endpoint and not _is_loopback(place.endpoint):
+        if place.endpoint and not cloud.is_loopback(place.endpoint):
             raise Refused(
                 f"the endpoint {place.endpoint} of {place.environment!r} is not on this machine",
                 "an endpoint stands for AWS in tests: give a loopback address, or none to call AWS itself",
@@ -260,7 +277,7 @@ class Access:
     def _ensure_endpoint(self, url: str) -> None:
         host = urlsplit(url).hostname or ""
         if self.place.endpoint:
-            if not _is_loopback(url):
+            if not cloud.is_loopback(url):
                 raise Refused(
                     f"{url} is not on this machine, as the endpoint of the environment is", "nothing was sent"
                 )
@@ -358,18 +375,6 @@ def _line(error: Exception) -> str:
 
 def _none() -> Any:
     raise said.NoCredentialsError()
-
-
-def _is_loopback(url: str) -> bool:
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        return False
-    if parts.hostname == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(parts.hostname).is_loopback
-    except ValueError:
-        return False
 
 
 def _parts(arn: str) -> list[str]:

@@ -1,0 +1,95 @@
+"""The keys of an environment on AWS: what its parts are called there, and where a drill may build."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
+ARN = re.compile(r"arn:aws[a-z-]*:[a-z0-9-]+:(?P<region>[a-z0-9-]*):(?P<account>\d{12}|):.+")
+TAG = "ftchaos=allowed"
+
+# Shapes after the API references of the services; a name that cannot exist is better found here than by a call.
+Identifier = Annotated[str, Field(pattern=r"^[a-zA-Z](-?[a-zA-Z0-9])*$", max_length=63)]
+Secret = Annotated[str, Field(pattern=r"^[A-Za-z0-9/_+=.@:-]+$", max_length=2048)]
+Zone = Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d[a-z]$")]
+Subnet = Annotated[str, Field(pattern=r"^subnet-[0-9a-f]{8,17}$")]
+Bucket = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
+RoleArn = Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:iam::\d{12}:role/.+$")]
+TagPair = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:/+@-]+=[A-Za-z0-9_.:/+@-]*$", max_length=384)]
+
+
+class _Keys(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class Mysql(_Keys):
+    """The database: an RDS instance, or an Aurora or Multi-AZ cluster.
+
+    Attributes:
+        secret: name or ARN in Secrets Manager of its user and password, never these themselves.
+        database: the schema that the ledger and the audit are in.
+    """
+
+    instance: Identifier | None = None
+    cluster: Identifier | None = None
+    secret: Secret | None = None
+    database: str | None = Field(default=None, pattern=r"^\w{1,64}$")
+
+    @model_validator(mode="after")
+    def _is_one(self) -> Mysql:
+        if (self.instance is None) == (self.cluster is None):
+            raise ValueError("mysql needs either 'instance' or 'cluster', and not both")
+        return self
+
+
+class Redis(_Keys):
+    replication_group: Annotated[str, Field(pattern=r"^[a-zA-Z](-?[a-zA-Z0-9])*$", max_length=40)]
+
+
+class Drill(_Keys):
+    """Where a restored copy is built, away from the source.
+
+    Attributes:
+        vpc: where subnets are chosen when none are named.
+        subnets: in two zones at least, as RDS demands of a subnet group.
+        instance_class: of the copy, written ``class``; the source's when none is named.
+        region: another region, for drills that restore there.
+        kms_key: the key of that region that copies are encrypted with.
+    """
+
+    vpc: str | None = Field(default=None, pattern=r"^vpc-[0-9a-f]{8,17}$")
+    subnets: list[Subnet] = []
+    instance_class: str | None = Field(default=None, alias="class", pattern=r"^db\.[a-z0-9-]+\.[a-z0-9-]+$")
+    region: str | None = Field(default=None, pattern=f"^{REGION.pattern}$")
+    kms_key: str | None = Field(default=None, min_length=1)
+
+    @model_validator(mode="after")
+    def _has_two_subnets(self) -> Drill:
+        if len(set(self.subnets)) == 1:
+            raise ValueError("a drill needs subnets in at least two zones: name two or more, or a vpc")
+        return self
+
+
+class Backup(_Keys):
+    """What AWS Backup calls the plan and the vault; of a plan the name or the id."""
+
+    plan: str | None = Field(default=None, pattern=r"^[\w.-]{1,50}$")
+    vault: str | None = Field(default=None, pattern=r"^[\w-]{2,50}$")
+
+
+def is_loopback(url: str) -> bool:
+    """Whether this is an HTTP address that never leaves this machine, without asking a name server."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        return False
+    if parts.hostname == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(parts.hostname).is_loopback
+    except ValueError:
+        return False
