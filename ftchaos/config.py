@@ -275,6 +275,18 @@ class Config(_Strict):
                 raise ValueError(f"the environment {name!r} needs a name of lowercase letters, digits and hyphens")
         return value
 
+    def declared(self, name: str) -> Environment:
+        """The environment of that name, for what only looks at it.
+
+        Raises:
+            Invalid: there is none.
+        """
+        known = {"lab": Environment(platform="lab"), **self.environments}
+        if name not in known:
+            where = self.path or "the defaults (there is no ftchaos.yaml here)"
+            raise Invalid(f"no environment is called {name!r} in {where}", f"known here: {', '.join(sorted(known))}")
+        return known[name]
+
     def environment(self, name: str) -> Environment:
         """The environment of that name; ``lab`` is always there.
 
@@ -283,11 +295,7 @@ class Config(_Strict):
         Raises:
             Invalid: there is none, or this version cannot run there.
         """
-        known = {"lab": Environment(platform="lab"), **self.environments}
-        if name not in known:
-            where = self.path or "the defaults (there is no ftchaos.yaml here)"
-            raise Invalid(f"no environment is called {name!r} in {where}", f"known here: {', '.join(sorted(known))}")
-        found = known[name]
+        found = self.declared(name)
         if found.approval is not None and self.path is not None:
             found = found.model_copy(update={"approval": self.path.absolute().parent / found.approval})
         if not found.is_within_reach and not found.protected:

@@ -17,9 +17,14 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from ftchaos import state, units
+from ftchaos.errors import Invalid
+
+if TYPE_CHECKING:
+    from ftchaos.config import Config
+    from ftchaos.platforms.aws import claims
 
 Status = Literal["ok", "missing", "optional"]
 
@@ -90,6 +95,23 @@ def examine() -> list[Finding]:
     ]  # fmt: skip
     with ThreadPoolExecutor(len(looks)) as pool:
         return [finding for found in pool.map(lambda look: look(here), looks) for finding in found]
+
+
+def examine_environment(config: Config, name: str, progress: Callable[[str], None]) -> list[claims.Finding]:
+    """Whether what was documented of an environment in the cloud is so.
+
+    Raises:
+        Invalid: there is no such environment, or nothing is known of its platform.
+        Refused: the credentials are of another account.
+    """
+    where = config.declared(name).platform
+    if where != "aws":
+        raise Invalid(
+            f"nothing is documented of {name!r}, which is on the platform {where}", "name an environment on aws"
+        )
+    from ftchaos.platforms.aws import examination
+
+    return examination.examine(config, name, progress)
 
 
 def _python(here: Distribution) -> list[Finding]:

@@ -17,6 +17,7 @@ COMMANDS = {
     "gameday": ("gameday", "People, experiments and drills in one plan."),
     "gate": ("gate", "Say whether the evidence allows what comes next."),
     "lab": ("lab", "Three zones of real servers on this machine."),
+    "policy": ("policy", "Print the permissions that ftchaos needs in a cloud."),
     "recover": ("machine", "Undo whatever an interrupted run left behind."),
     "report": ("report", "Read and check the evidence of earlier runs."),
     "stop": ("stop", "Have a run under way heal what it harmed, and end."),

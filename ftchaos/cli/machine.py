@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import asdict
+from typing import NoReturn
 
 import click
 
@@ -32,11 +33,19 @@ def recover(dry_run: bool, as_json: bool) -> None:
 
 
 @click.command()
+@click.option("--environment", default="lab", show_default=True, metavar="NAME", help="What to look at.")
+@click.option("--config", metavar="FILE", help="Configuration; ./ftchaos.yaml if there is one.")
 @click.option("--json", "as_json", is_flag=True, help="Print exactly one JSON document.")
-def doctor(as_json: bool) -> None:
-    """Say what is missing on this machine, and how to get it."""
+def doctor(environment: str, config: str | None, as_json: bool) -> None:
+    """Say what is missing on this machine, and how to get it.
+
+    Of an environment in the cloud: whether what was documented of it is so. Nothing is harmed. Exit code 1 when a
+    claim is not met, 3 when one is unknown.
+    """
     from ftchaos import doctor as examination
 
+    if environment != "lab":
+        _doctor_of(environment, config, as_json)
     findings = examination.examine()
     if as_json:
         click.echo(json.dumps([asdict(finding) for finding in findings]))
@@ -46,3 +55,22 @@ def doctor(as_json: bool) -> None:
             if finding.command and finding.status != "ok":
                 click.echo(f"{'':9} {'':22} $ {finding.command}")
     sys.exit(2 if any(finding.status == "missing" for finding in findings) else 0)
+
+
+def _doctor_of(environment: str, config: str | None, as_json: bool) -> NoReturn:
+    from pathlib import Path
+
+    from ftchaos import config as configuration
+    from ftchaos import doctor as examination
+
+    loaded = configuration.load(Path(config) if config else None)
+    findings = examination.examine_environment(loaded, environment, lambda text: click.echo(text, err=True))
+    if as_json:
+        click.echo(json.dumps([asdict(finding) for finding in findings]))
+    else:
+        for finding in findings:
+            click.echo(f"{finding.status:9} {finding.claim:30} {finding.seen}")
+            if finding.hint:
+                click.echo(f"{'':9} {'':30} HINT: {finding.hint}")
+    found = {finding.status for finding in findings}
+    sys.exit(1 if "not met" in found else 3 if "unknown" in found else 0)

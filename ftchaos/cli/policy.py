@@ -1,0 +1,39 @@
+"""``ftchaos policy``: what must be allowed to ftchaos, and no more."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+
+@click.group()
+def policy() -> None:
+    """Print the permissions that ftchaos needs in a cloud."""
+
+
+@policy.command()
+@click.option("--kind", type=click.Choice(["read", "drill", "faults"]), help="What for; reading is part of each.")
+@click.option("--environment", metavar="NAME", help="Allow it in its account, regions and with its tag only.")
+@click.option("--config", metavar="FILE", help="Configuration; ./ftchaos.yaml if there is one.")
+def aws(kind: str | None, environment: str | None, config: str | None) -> None:
+    """The IAM policy for the calls that ftchaos makes, as JSON.
+
+    Without --kind for all of them, without --environment for any account and region.
+    """
+    from pathlib import Path
+
+    from ftchaos import config as configuration
+    from ftchaos.errors import Invalid
+    from ftchaos.platforms.aws.calls import KINDS
+    from ftchaos.platforms.aws.policy import document
+
+    kinds = [one for one in KINDS if kind in (None, one)]
+    if environment is None:
+        click.echo(json.dumps(document(kinds), indent=2))
+        return
+    found = configuration.load(Path(config) if config else None).declared(environment)
+    if found.platform != "aws" or found.account is None or found.region is None:
+        raise Invalid(f"{environment!r} is no environment on aws with account and region", "add them, or leave it out")
+    regions = [found.region, *([found.drill.region] if found.drill and found.drill.region else [])]
+    click.echo(json.dumps(document(kinds, found.account, regions, found.tag), indent=2))

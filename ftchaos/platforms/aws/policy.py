@@ -1,0 +1,76 @@
+"""The least that IAM must allow for what ftchaos does, made of the table of its calls; nothing here does I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from ftchaos.platforms.aws.calls import CALLS, OWNER, Kind, Operation
+
+# Of these, requests go to one region for all, or their ARNs have none: a condition on the region would deny them.
+GLOBAL = ("iam", "s3", "sts")
+
+
+def document(
+    kinds: Sequence[Kind],
+    account: str = "*",
+    regions: Sequence[str] = (),
+    tag: str = "ftchaos=allowed",
+    calls: Iterable[Operation] = CALLS,
+) -> dict[str, Any]:
+    """An IAM policy.
+
+    Args:
+        kinds: what is to be allowed; reading always is.
+        account: 12 digits, or ``*``.
+        regions: those that calls may go to; empty for any.
+        tag: what a resource carries that may be harmed, like ``key=value``.
+    """
+    grouped: dict[tuple[str, tuple[str, ...], str, bool], set[str]] = {}
+    for one in calls:
+        if one.kind == "read" or one.kind in kinds:
+            for permission in (one.permission, *one.also):
+                everywhere = permission.split(":")[0] in GLOBAL
+                grouped.setdefault((one.kind, one.resources, one.condition, everywhere), set()).add(permission)
+    statements = [
+        _statement(
+            kind, permissions, _arns(resources, account, regions), _conditions(condition, tag, everywhere, regions)
+        )
+        for (kind, resources, condition, everywhere), permissions in grouped.items()
+    ]
+    for number, statement in enumerate(statements, 1):
+        statement["Sid"] += str(number)
+    return {"Version": "2012-10-17", "Statement": statements}
+
+
+def _statement(kind: str, permissions: set[str], arns: list[str], conditions: dict[str, Any]) -> dict[str, Any]:
+    made: dict[str, Any] = {"Sid": kind.capitalize(), "Effect": "Allow", "Action": sorted(permissions)}
+    return made | {"Resource": arns} | ({"Condition": conditions} if conditions else {})
+
+
+def _arns(patterns: Sequence[str], account: str, regions: Sequence[str]) -> list[str]:
+    """Each pattern in each region."""
+    return sorted(
+        {
+            pattern.format(region=region, account=account).replace("arn:aws:", f"arn:{_partition(region)}:")
+            for pattern in patterns
+            for region in regions or ("*",)
+        }
+    )
+
+
+def _partition(region: str) -> str:
+    return "aws-cn" if region.startswith("cn-") else "aws-us-gov" if region.startswith("us-gov-") else "aws"
+
+
+def _conditions(condition: str, tag: str, everywhere: bool, regions: Sequence[str]) -> dict[str, Any]:
+    equal: dict[str, Any] = {}
+    if condition == "tagged":
+        key, value = tag.split("=", 1)
+        equal[f"aws:ResourceTag/{key}"] = value
+    if regions and not everywhere:
+        equal["aws:RequestedRegion"] = list(regions)
+    conditions: dict[str, Any] = {"StringEquals": equal} if equal else {}
+    if condition == "owned":
+        conditions["Null"] = {f"aws:ResourceTag/{OWNER}": "false"}
+    return conditions
