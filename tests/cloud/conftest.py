@@ -21,6 +21,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 from standin import staging
 from standin.server import Standin
 
+from ftchaos.platforms.aws.access import Access
+from ftchaos.platforms.aws.calls import CALLS
+
 KEYS = {"accessKey": "ftchaos", "secretKey": "ftchaos-test"}
 
 
@@ -90,6 +93,22 @@ def aws(standin: Standin, monkeypatch: pytest.MonkeyPatch) -> Iterator[Standin]:
     monkeypatch.delenv("AWS_PROFILE", raising=False)
     yield standin
     standin.reset()
+
+
+@pytest.fixture(autouse=True)
+def only_calls_of_the_table(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str]]:
+    """Fails a test in which ftchaos makes a call that its table of calls, and so its policy, does not have."""
+    made: set[str] = set()
+    note = Access._note
+
+    def noted(self: Access, context: dict[str, Any], request_id: str, error: str) -> None:
+        note(self, context, request_id, error)
+        made.add(f"{self.calls[-1].service}:{self.calls[-1].operation}")
+
+    monkeypatch.setattr(Access, "_note", noted)
+    yield made
+    # The role is assumed by whoever may assume it, before it can do anything itself.
+    assert set() == made - {one.name for one in CALLS} - {"sts:AssumeRole"}
 
 
 @pytest.fixture

@@ -32,6 +32,7 @@ ABSENT = {"NoSuchBucket", "NoSuchEntity", "NoSuchKey", "404"}
 # The ways in which moto says that it lacks a call; a parser that finds no XML is the third, and has no code.
 LACKING = {"404", "500", "501", "NotImplemented", "NotYetImplemented"}
 UNREADABLE = "unreadable answer"
+LONGEST = 400
 
 
 class ApiFailed(StepFailed):
@@ -45,7 +46,7 @@ class ApiFailed(StepFailed):
 
     def __init__(self, operation: str, code: str, message: str, request_id: str = "", hint: str = "") -> None:
         request = f" (request {request_id})" if request_id else ""
-        super().__init__(f"{operation} failed: {code}: {message.strip().rstrip('.')}{request}", hint)
+        super().__init__(f"{operation} failed: {code}: {_short(message)}{request}", hint)
         self.operation, self.code, self.request_id = operation, code, request_id
 
     @property
@@ -70,7 +71,7 @@ class Denied(Refused):
         super().__init__(
             f"{action} is not allowed to this identity ({operation}, request {request_id or 'without an id'})",
             "allow it: `ftchaos policy aws` prints what is needed; the service said: "
-            + (message.strip() or "nothing more"),
+            + (_short(message) or "nothing more"),
         )
         self.operation, self.action, self.code, self.request_id = operation, action, "AccessDenied", request_id
 
@@ -102,6 +103,12 @@ def of_answer(operation: str, action: str, code: str, message: str, request_id: 
         )
     if plain.startswith("ExpiredToken"):
         return ApiFailed(operation, plain, message, request_id, "give a role, which is refreshed, or sign in again")
-    if local and (plain in LACKING or plain == UNREADABLE) and not operation.startswith("s3:"):
+    lacking = plain in LACKING or plain == UNREADABLE or "NotImplementedError" in message
+    if local and lacking and not operation.startswith("s3:"):
         return NotOffered(operation, plain, "the local endpoint does not offer this call", request_id)
     return ApiFailed(operation, plain, message, request_id)
+
+
+def _short(message: str) -> str:
+    """The first line of what a service said; an endpoint that stands for AWS may send a whole traceback."""
+    return (message.strip().splitlines() or [""])[0][:LONGEST].rstrip(". ")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import boto3
@@ -46,6 +46,7 @@ def access(place: Place) -> Access:
     return Access(place)
 
 
-def raw(place: Place, service: str, region: str = REGION) -> Any:
-    """A plain client, to set the stage with."""
-    return boto3.client(service, endpoint_url=place.endpoint, region_name=region)
+@pytest.fixture
+def stage(place: Place) -> Callable[..., Any]:
+    """Makes plain clients, to set the stage with."""
+    return lambda service: boto3.client(service, endpoint_url=place.endpoint, region_name=REGION)

@@ -14,6 +14,11 @@ from ftchaos.errors import FtchaosError, Inconclusive, Invalid, Refused
 from ftchaos.platforms.aws.access import Access, ApiFailed, Call, NotOffered, Place, Unanswered
 
 
+@pytest.fixture
+def only_calls_of_the_table() -> None:
+    """These tests make whatever call shows what they want to see."""
+
+
 def test_another_account_is_refused_before_any_client_is_given_out(place: Place) -> None:
     access = Access(dataclasses.replace(place, account="999999999999"))
 
