@@ -13,10 +13,11 @@ from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ftchaos import recovery
+from ftchaos import sampled
 from ftchaos.ledger import Ledger, write_id
 from ftchaos.objectives import Objectives
 from ftchaos.recovery import Operations, Restored
+from ftchaos.sampled import Sampled
 
 UPLOADS = "uploads"
 WAIT = "redis-wait-"
@@ -76,7 +77,7 @@ class Timeline:
     writable_at: float | None
     durable_at: float | None
     restored: Restored | None
-    operations: Operations
+    operations: Sampled
     durable: bool = True
 
 
@@ -134,32 +135,33 @@ def timelines(seen: Seen, way: Way) -> list[Timeline]:
     return found
 
 
-def _of(ledger: Ledger, kinds: Iterable[str]) -> Operations:
-    return recovery.operations(writer for kind in kinds for writer in ledger.of(kind))
+def _of(ledger: Ledger, kinds: Iterable[str]) -> Sampled:
+    return sampled.of(writer for kind in kinds for writer in ledger.of(kind))
 
 
-def _timeline(name: str, operations: Operations, way: Way) -> Timeline:
-    seen = recovery.part(operations, 0.0, way.until_at)
-    failed = seen.succeeded.find(0, bisect_left(seen.sent_at, way.fault_at))
-    back = seen.succeeded.find(1, failed) if failed >= 0 else -1
+def _timeline(name: str, operations: Sampled, way: Way) -> Timeline:
+    seen = operations.part(0.0, way.until_at)
+    disturbed = sampled.around_failures(seen)
+    failed = disturbed.succeeded.find(0, bisect_left(disturbed.sent_at, way.fault_at))
+    back = disturbed.succeeded.find(1, failed) if failed >= 0 else -1
     return Timeline(
         name=name,
         hit=name in way.hits,
-        failed_at=operations.sent_at[failed] if failed >= 0 else None,
-        writable_at=operations.sent_at[back] if back >= 0 else None,
+        failed_at=disturbed.sent_at[failed] if failed >= 0 else None,
+        writable_at=disturbed.sent_at[back] if back >= 0 else None,
         durable_at=None,
         restored=_restored(seen, way),
         operations=operations,
     )
 
 
-def _restored(seen: Operations, way: Way) -> Restored | None:
+def _restored(seen: Sampled, way: Way) -> Restored | None:
     """When a component came back to stay; well for a moment and down again is not recovered."""
-    found = recovery.restored(seen, way.objectives, way.after_at)
+    found = sampled.restored(seen, way.objectives, way.after_at)
     if found is None:
         return None
-    lately = max(way.after_at, seen.sent_at[-1] - 2 * way.objectives.sustain_s - 0.2)
-    return found if recovery.restored(seen, way.objectives, lately) else None
+    lately = max(way.after_at, seen.last_at - 2 * way.objectives.sustain_s - 0.2)
+    return found if sampled.restored(seen, way.objectives, lately) else None
 
 
 def _acknowledged(seen: Seen) -> list[tuple[float, int]]:
@@ -172,7 +174,7 @@ def _acknowledged(seen: Seen) -> list[tuple[float, int]]:
     )
 
 
-def _done(seen: Seen) -> Operations:
+def _done(seen: Seen) -> Sampled:
     """The work of each acknowledged upload as an operation: it succeeded when it was done in time.
 
     How long it took is told by the database's clock alone, which may be another than that of the clients.
@@ -184,7 +186,7 @@ def _done(seen: Seen) -> Operations:
     )
 
 
-def _told(seen: Seen) -> Operations:
+def _told(seen: Seen) -> Sampled:
     """What was heard of each acknowledged upload as an operation: it succeeded when it was heard in time."""
     heard = seen.heard or {}
     # Before the first word was heard nobody may have listened yet.
@@ -196,7 +198,7 @@ def _told(seen: Seen) -> Operations:
     )
 
 
-def _operations(rows: Iterable[tuple[float, float | None]]) -> Operations:
+def _operations(rows: Iterable[tuple[float, float | None]]) -> Sampled:
     """Operations from when each began and how long it took, None for never."""
     sent_at, latency_s, succeeded = array("d"), array("d"), bytearray()
     for at, took_s in rows:
@@ -205,7 +207,7 @@ def _operations(rows: Iterable[tuple[float, float | None]]) -> Operations:
         sent_at.append(at)
         latency_s.append(LATE_S if took_s is None else min(took_s, LATE_S))
         succeeded.append(took_s is not None and took_s < LATE_S)
-    return Operations(sent_at, latency_s, bytes(succeeded))
+    return Sampled((Operations(sent_at, latency_s, bytes(succeeded)),))
 
 
 @dataclass(frozen=True)

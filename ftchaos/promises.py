@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -97,8 +97,7 @@ def _unknown(promises: Promises, kept: Kept) -> Iterator[str]:
     for name in sorted(set(kept.hits) - {one.name for one in kept.timelines}):
         yield f"how the {name} fared, for nobody sampled it"
     for one in kept.timelines:
-        before = bisect_left(one.operations.sent_at, kept.fault_at)
-        if one.name in kept.hits and not one.operations.succeeded[:before].count(1):
+        if one.name in kept.hits and not one.operations.part(-math.inf, kept.fault_at).count(True):
             yield f"whether the {one.name} worked before the fault"
     for one in kept.timelines:
         if limit_s is not None and one.hit and one.restored is None and (kept.watched_s or 0.0) < limit_s:

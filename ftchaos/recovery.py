@@ -7,17 +7,49 @@ instants at which it sent are a steady clock. One that failed, timed out or was 
 from __future__ import annotations
 
 import math
-import re
 from array import array
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import compress
+from typing import overload
 
 from ftchaos.ledger import TICK_S, Outcome, WriterLedger
 from ftchaos.objectives import Objectives
 
 SILENCE = 1 / 3
 """The longest part of a sustained window that may pass without any operation: beyond it nothing is known."""
+
+
+class Ticks(Sequence[float]):
+    """Instants or lengths of time as a ledger has them; each becomes seconds when it is looked at."""
+
+    def __init__(self, ticks: Sequence[int] | memoryview, origin_s: float = 0.0) -> None:
+        self._ticks, self._origin_s = ticks, origin_s
+
+    def __len__(self) -> int:
+        return len(self._ticks)
+
+    @overload
+    def __getitem__(self, index: int) -> float: ...
+    @overload
+    def __getitem__(self, index: slice) -> Ticks: ...
+    def __getitem__(self, index: int | slice) -> float | Ticks:
+        if isinstance(index, slice):
+            return Ticks(self._ticks[index], self._origin_s)
+        return self._origin_s + self._ticks[index] * TICK_S
+
+    def __iter__(self) -> Iterator[float]:
+        origin_s = self._origin_s
+        return (origin_s + ticks * TICK_S for ticks in self._ticks)
+
+    def counted(self, chosen: bytes) -> Counter[float]:
+        """How often each stands where a byte is not zero."""
+        # Out of the file's every second number first: they are counted twice as fast when they stand together.
+        ticks = array("I", self._ticks.tobytes()) if isinstance(self._ticks, memoryview) else self._ticks
+        counts = Counter(compress(ticks, chosen))
+        return Counter({self._origin_s + one * TICK_S: count for one, count in counts.items()})
 
 
 @dataclass(frozen=True)
@@ -101,19 +133,25 @@ _SUCCEEDED = bytes(outcome == Outcome.ACKNOWLEDGED for outcome in range(256))
 
 def operations(writers: Iterable[WriterLedger]) -> Operations:
     """What some writers did, together."""
-    parts = [_of_writer(writer) for writer in writers]
+    parts = [of_writer(writer) for writer in writers]
     if len(parts) == 1:
         return parts[0]
-    rows = sorted(row for part in parts for row in part)
+    return in_order(row for part in parts for row in part)
+
+
+def in_order(rows: Iterable[tuple[float, float, bool]]) -> Operations:
+    """Operations from any order, each as (sent_at, latency_s, succeeded)."""
+    rows = sorted(rows)
     return Operations(
         array("d", (row[0] for row in rows)), array("d", (row[1] for row in rows)), bytes(row[2] for row in rows)
     )
 
 
-def _of_writer(writer: WriterLedger) -> Operations:
-    sent_at = array("d", (writer.anchor_at + ticks * TICK_S for ticks in writer.times[0::2]))
-    latency_s = array("d", (ticks * TICK_S for ticks in writer.times[1::2]))
-    return Operations(sent_at, latency_s, writer.outcomes.translate(_SUCCEEDED))
+def of_writer(writer: WriterLedger) -> Operations:
+    """What one writer did; its times are looked at where somebody asks."""
+    # A slice of a memoryview copies nothing.
+    sent, latency = writer.times[0::2], writer.times[1::2]
+    return Operations(Ticks(sent, writer.anchor_at), Ticks(latency), writer.outcomes.translate(_SUCCEEDED))
 
 
 def restored(operations: Operations, objectives: Objectives, after_at: float) -> Restored | None:
@@ -170,14 +208,20 @@ def service(operations: Operations) -> Service:
 
 def outages(operations: Operations) -> Iterator[Span]:
     """The times in which the newest operation was a failed one: each from its first failure to the next success."""
-    for match in _FAILURES.finditer(operations.succeeded):
-        first, after = match.span()
+    for first, after in failures(operations.succeeded):
         last_at = operations.sent_at[after - 1] + operations.latency_s[after - 1]
         ended_at = operations.sent_at[after] if after < len(operations) else last_at
         yield Span("unavailable", operations.sent_at[first], max(ended_at, operations.sent_at[first]))
 
 
-_FAILURES = re.compile(b"\0+")
+def failures(succeeded: bytes) -> Iterator[tuple[int, int]]:
+    """Where each unbroken row of failures begins, and what comes after it."""
+    first = succeeded.find(0)
+    while first >= 0:
+        after = succeeded.find(1, first)
+        after = len(succeeded) if after < 0 else after
+        yield first, after
+        first = succeeded.find(0, after)
 
 
 def _percentile_ms(ordered: Sequence[float], share: float) -> float | None:

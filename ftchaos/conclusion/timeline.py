@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from ftchaos import evidence
+from ftchaos import evidence, sampled
 from ftchaos import recovery as recovering
 from ftchaos.conclusion.raw import Raw, watched_s, when_restored
+from ftchaos.sampled import Sampled
 
 EDGE_S = 5.0
 
@@ -89,7 +90,7 @@ def components(raw: Raw) -> list[evidence.Component]:
     ended_at = record.ended_at or record.fault_at
     found = []
     for one in sorted(raw.timelines, key=lambda one: not one.hit):
-        did = recovering.service(recovering.part(one.operations, record.fault_at, ended_at))
+        did = sampled.service(one.operations.part(record.fault_at, ended_at))
         restored_at = one.restored.at if one.restored else None
         found.append(
             evidence.Component(
@@ -115,7 +116,7 @@ def components(raw: Raw) -> list[evidence.Component]:
     return found
 
 
-def _series_of(raw: Raw, name: str, operations: recovering.Operations) -> evidence.Series:
+def _series_of(raw: Raw, name: str, operations: Sampled) -> evidence.Series:
     """What a sampler did from shortly before the fault until the service was restored."""
     record = raw.record
     assert record.fault_at is not None
@@ -123,17 +124,13 @@ def _series_of(raw: Raw, name: str, operations: recovering.Operations) -> eviden
         when_restored(raw) or record.watched_until or 0.0
     ]
     end = max(record.fault_at, *known) + EDGE_S
-    return evidence.buckets(
-        name,
-        operations,
-        origin_at=record.fault_at,
-        from_at=max(record.began_at, record.fault_at - EDGE_S),
-        to_at=min(end, record.ended_at or end),
-    )
+    from_at, to_at = max(record.began_at, record.fault_at - EDGE_S), min(end, record.ended_at or end)
+    shown = operations.part(from_at, to_at)
+    return evidence.buckets(name, shown, origin_at=record.fault_at, from_at=from_at, to_at=to_at)
 
 
 def series(raw: Raw) -> list[evidence.Series]:
     record = raw.record
     if raw.operations is None or record.fault_at is None or not len(raw.operations):
         return []
-    return [_series_of(raw, "uploads through the public address", raw.operations)]
+    return [_series_of(raw, "uploads through the public address", Sampled((raw.operations,)))]

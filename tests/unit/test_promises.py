@@ -8,9 +8,10 @@ import pytest
 
 from ftchaos.components import Jobs, Timeline
 from ftchaos.promises import Kept, Promises, broken, unknown
-from ftchaos.recovery import Operations, Restored
+from ftchaos.recovery import Restored
+from ftchaos.sampled import Sampled
 
-NOTHING = Operations((), (), b"")
+NOTHING = Sampled(())
 PROMISED = Promises(recovery_time_s=60.0, lost={"mysql": 0, "redis-wait": 0}, success=0.99, jobs=True)
 DATABASE = Timeline("database", True, 101.0, 103.0, None, Restored(103.0, 0.02), NOTHING)
 KEPT = Kept(

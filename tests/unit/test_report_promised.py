@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
-
 import pytest
 import sample_experiments
 
@@ -11,11 +9,11 @@ from ftchaos import promises
 from ftchaos.components import Jobs, Timeline
 from ftchaos.evidence import Evidence
 from ftchaos.promises import Kept, Promises
-from ftchaos.recovery import Operations
 from ftchaos.report import promised
+from ftchaos.sampled import Sampled
 
 ALL = Promises(recovery_time_s=60, lost={"mysql": 0, "redis": 3, "redis-wait": 0}, success=0.995, jobs=True)
-NOTHING = Operations(array("d"), array("d"), b"")
+NOTHING = Sampled(())
 
 
 def _evidence(*reasons: str, verdict: str = "failed") -> Evidence:
