@@ -11,7 +11,7 @@ from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import accumulate, compress
+from itertools import accumulate, compress, pairwise
 
 from ftchaos import recovery
 from ftchaos.ledger import WriterLedger
@@ -69,15 +69,19 @@ def around_failures(sampled: Sampled) -> Operations:
         return sampled.parts[0]
     rows: list[tuple[float, float, bool]] = []
     stretches = list(_failing(sampled))
-    for (from_at, to_at), (until_at, _) in zip(stretches, [*stretches[1:], (math.inf, math.inf)], strict=True):
+    for (from_at, to_at), (until_at, _) in pairwise([*stretches, (math.inf, math.inf)]):
         after: list[tuple[float, float, bool]] = []
         for one in sampled.parts:
             first, last = bisect_left(one.sent_at, from_at), bisect_right(one.sent_at, to_at)
-            rows += Operations(one.sent_at[first:last], one.latency_s[first:last], one.succeeded[first:last])
-            after += Operations(one.sent_at[last : last + 1], one.latency_s[last : last + 1], b"\1")
+            rows += _between(one, first, last)
+            after += _between(one, last, last + 1)
         # Where the next stretch begins at once, it has that operation itself.
         rows += [next_one for next_one in sorted(after)[:1] if next_one[0] < until_at]
     return recovery.in_order(rows)
+
+
+def _between(one: Operations, first: int, last: int) -> Operations:
+    return Operations(one.sent_at[first:last], one.latency_s[first:last], one.succeeded[first:last])
 
 
 def _failing(sampled: Sampled) -> Iterator[tuple[float, float]]:

@@ -31,7 +31,9 @@ _CODES = {"passed": {0}, "failed": {1, 4}, "inconclusive": {3, 5, 130}}
 class Part(BaseModel):
     """A part of the evidence: unknown keys, and numbers that are none, are errors."""
 
-    model_config = ConfigDict(extra="forbid", populate_by_name=True, serialize_by_alias=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid", populate_by_name=True, serialize_by_alias=True, allow_inf_nan=False, defer_build=True
+    )
 
 
 class Objectives(Part):

@@ -5,9 +5,11 @@ Whatever is missing, stale, inconclusive, unverifiable, foreign or from the futu
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from itertools import takewhile
 from typing import Literal
 
 from ftchaos.gate.confidence import proven_rate
@@ -88,7 +90,8 @@ class History:
 def relied_on(policy: Policy, asked: Asked, history: History, at: datetime) -> list[str]:
     """The ids of the runs that a yes would rest on, so that their files can be verified before it is decided."""
     question = Question(policy, asked, at)
-    ids = [run.run_id for one in policy.requirements for run in _judge(question, one, history.named[one.run]).row]
+    rows = (_row(question, one, _trials(question, one, history.named[one.run]))[0] for one in policy.requirements)
+    ids = [run.run_id for row in rows for run in row]
     ids += [later.run_id for _, later in _harms(question, history.ordered) if later]
     return sorted(set(ids), reverse=True)
 
@@ -110,25 +113,39 @@ def decide(
     return Decision(asked, at, tuple(_with_waiver(question, one) for one in judged))
 
 
-def _judge(question: Question, requirement: Requirement, named: Sequence[Summary]) -> Judged:
-    elsewhere = {run.run_id: foreign(question, requirement, run) for run in named}
-    trials = [run for run in named if not elsewhere[run.run_id] and not was_refused(run)]
+def _trials(question: Question, requirement: Requirement, named: Sequence[Summary]) -> Iterator[Summary]:
+    """The runs that are about what is asked."""
+    return (run for run in named if not was_refused(run) and not foreign(question, requirement, run))
+
+
+def _row(
+    question: Question, requirement: Requirement, trials: Iterable[Summary]
+) -> tuple[tuple[Summary, ...], list[Reason]]:
+    """The newest runs in a row that count, as many as are needed, and what is wrong with the one before them."""
     row: list[Summary] = []
-    broken: list[Reason] = []
     for run in trials:
         broken = list(flaws(question, requirement, run, row[-1] if row else None))
-        if not broken:
-            row.append(run)
-        if broken or len(row) == requirement.needed:
+        if broken:
+            return tuple(row), broken
+        row.append(run)
+        if len(row) == requirement.needed:
             break
-    looked_at = [run for run in trials if requirement.max_age is None or question.age_s(run) <= requirement.max_age]
+    return tuple(row), []
+
+
+def _judge(question: Question, requirement: Requirement, named: Sequence[Summary]) -> Judged:
+    trials = list(_trials(question, requirement, named))
+    row, broken = _row(question, requirement, trials)
+    most_s = math.inf if requirement.max_age is None else requirement.max_age
+    # Newest first, so that behind the first one that is too old all are.
+    looked_at = list(takewhile(lambda run: question.age_s(run) <= most_s, trials))
     passed = sum(run.verdict == "passed" for run in looked_at)
     return Judged(
         requirement.title,
         question.where(requirement),
         requirement,
-        () if len(row) >= requirement.needed else tuple(_short(question, requirement, row, broken, named, elsewhere)),
-        tuple(row),
+        () if len(row) >= requirement.needed else tuple(_short(question, requirement, row, broken, named)),
+        row,
         proven_rate(len(row), len(row)),
         len(looked_at),
         passed,
@@ -141,7 +158,6 @@ def _short(
     row: Sequence[Summary],
     broken: Sequence[Reason],
     named: Sequence[Summary],
-    elsewhere: Mapping[str, str],
 ) -> Iterator[Reason]:
     """Why there are not enough runs in a row."""
     if row:
@@ -151,10 +167,10 @@ def _short(
     elif broken:
         yield from broken
     else:
-        newest = next((run for run in named if elsewhere[run.run_id]), None)
+        elsewhere = ((run, why) for run in named if (why := foreign(question, requirement, run)))
+        newest, why = next(elsewhere, (None, ""))
         where = question.where(requirement)
         if newest is not None:
-            why = elsewhere[newest.run_id]
             yield Reason("foreign", f"no run counts: the newest, {newest.run_id}, {why}", newest.run_id)
         elif named:
             yield Reason("missing", f"the guard refused every run of {requirement.run} in {where}", named[0].run_id)

@@ -28,7 +28,12 @@ _WAIVER_S = 30 * 86400.0
 
 class _Strict(BaseModel):
     model_config = ConfigDict(
-        extra="forbid", frozen=True, hide_input_in_errors=True, str_strip_whitespace=True, arbitrary_types_allowed=True
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+        str_strip_whitespace=True,
+        arbitrary_types_allowed=True,
+        defer_build=True,
     )
 
 

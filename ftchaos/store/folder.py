@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -71,7 +71,7 @@ class FolderStore:
         wanted, known = list(run_ids), self._entries()
         # What stands in the chain before the oldest of them does not matter to any.
         first = min((_number(known.get(run_id)) for run_id in wanted), default=_LAST)
-        entries = self._entries(trusting=first)
+        entries = self._entries(trusting=first, names=known)
         broken = self._broken({name: entry for name, entry in entries.items() if _number(entry) >= first - 1})
         return {run_id: [*self._wrong(run_id, entries), *since(broken, entries.get(run_id))] for run_id in wanted}
 
@@ -119,17 +119,18 @@ class FolderStore:
         if not (folder / manifest.FILE).exists():
             manifest.write(folder)
 
-    def _entries(self, *, trusting: int = _LAST) -> dict[str, Entry]:
+    def _entries(self, *, trusting: int = _LAST, names: Iterable[str] | None = None) -> dict[str, Entry]:
         """Everything here by its name, from the index where that holds.
 
         Args:
             trusting: sealed runs with a smaller number in the chain are taken as the index has them; of the others
                 only those whose manifest was not touched.
+            names: what was seen to be here a moment ago; None to look.
         """
         # Read once: it says what was known, and what is here is looked at each time.
         known = index.load(self._key()) if self._known is None else self._known
         found, fresh = {}, False
-        for name in self._names():
+        for name in self._names(known) if names is None else names:
             entry = known.get(name)
             if entry is None or not (entry.sealed and _number(entry) < trusting):
                 stamp = self._stamp(name)
@@ -152,9 +153,9 @@ class FolderStore:
     def _key(self) -> str:
         return str(self.path.resolve())
 
-    def _names(self) -> list[str]:
+    def _names(self, known: Container[str]) -> list[str]:
         try:
-            return [one.name for one in os.scandir(self.path) if chain.is_run_id(one.name)]
+            return [name for name in os.listdir(self.path) if name in known or chain.is_run_id(name)]
         except FileNotFoundError:
             return []
         except OSError as error:
