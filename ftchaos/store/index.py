@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import xxhash
 
@@ -22,7 +22,7 @@ from ftchaos.chain import Link
 from ftchaos.store.summary import Summary
 
 _NAMES = tuple(field.name for field in fields(Summary))
-_SCHEMA = ["ftchaos.index/1", *_NAMES]
+_SCHEMA = ["ftchaos.index/2", *_NAMES]
 
 
 class Entry(NamedTuple):
@@ -64,18 +64,25 @@ def load(location: str) -> dict[str, Entry]:
         if whole["schema"] != _SCHEMA:
             return {}
         return {
-            run_id: Entry(stamp, place and tuple(place), summary and _revived(summary), annotates)
-            for run_id, stamp, place, summary, annotates in whole["rows"]
+            **{entry.place[0]: entry for entry in map(_of_row, whole["runs"]) if entry.place},
+            **{
+                name: Entry(stamp, place and tuple(place), summary and _revived(summary), annotates)
+                for name, stamp, place, summary, annotates in whole["others"]
+            },
         }
 
 
 def save(location: str, entries: Mapping[str, Entry]) -> None:
     """Keep what is known of the runs of a store."""
-    rows = []
-    for run_id, entry in entries.items():
-        summary = entry.summary and [getattr(entry.summary, name) for name in _NAMES]
-        rows.append([run_id, entry.stamp, entry.place, summary, entry.annotates])
-    content = json.dumps({"schema": _SCHEMA, "rows": rows}).encode()
+    runs, others = [], []
+    for name, entry in entries.items():
+        summary = entry.summary and [getattr(entry.summary, field) for field in _NAMES]
+        row = [entry.stamp, entry.place and entry.place[1], entry.place and entry.place[3], summary]
+        if summary and entry.place and _of_row(row) == entry and name == entry.place[0]:
+            runs.append(row)
+        else:
+            others.append([name, entry.stamp, entry.place, summary, entry.annotates])
+    content = json.dumps({"schema": _SCHEMA, "runs": runs, "others": others}).encode()
     path = _path(location)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -83,6 +90,14 @@ def save(location: str, entries: Mapping[str, Entry]) -> None:
     except OSError:
         # Without an index everything is as true, only slower.
         return
+
+
+def _of_row(row: list[Any]) -> Entry:
+    """The entry of a run in order, of which most that its place in the chain says stands in its summary already."""
+    stamp, sequence, previous_id, values = row
+    summary = _revived(values)
+    place = (summary.run_id, sequence, summary.manifest_sha256, previous_id, summary.previous_sha256)
+    return Entry(stamp, place, summary)
 
 
 def _revived(values: list[object]) -> Summary:
