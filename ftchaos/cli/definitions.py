@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ftchaos.cli.options import common, running
 from ftchaos.errors import FtchaosError
+
+if TYPE_CHECKING:
+    from ftchaos.store import Summary
 
 
 @click.group()
@@ -19,15 +23,13 @@ def drill() -> None:
 
 def show_all(kind: str, reports: str, as_json: bool) -> None:
     """Print each definition with its newest verdict; one that is broken does not hide the others."""
-    from pathlib import Path
-
-    from ftchaos import definitions, evidence
+    from ftchaos import definitions, store
     from ftchaos.errors import Invalid
 
-    rows = []
+    rows, runs = [], store.open(reports).summaries()
     for name in definitions.names(kind):
         path = definitions.find(kind, name)
-        row = {"name": name, "title": "", "file": str(path), "problem": "", **evidence.newest(Path(reports), name)}
+        row = {"name": name, "title": "", "file": str(path), "problem": "", **_newest(runs, name)}
         try:
             row["title"] = definitions.load(path).definition.title
         except Invalid as error:
@@ -42,6 +44,20 @@ def show_all(kind: str, reports: str, as_json: bool) -> None:
         click.echo(f"no {kind} here yet")
     if any(row["problem"] for row in rows):
         sys.exit(2)
+
+
+def _newest(runs: Sequence[Summary], name: str) -> dict[str, str]:
+    """The newest run of a definition in short; *never run* without any."""
+    from datetime import UTC, datetime
+
+    from ftchaos.store import history
+
+    run = history.newest(runs, name)
+    if run is None:
+        return {"verdict": "never run", "age": "", "run_id": ""}
+    # Of one that cannot be read it is not known when it ended.
+    age = "" if run.verdict == "unreadable" else history.age(run, datetime.now(UTC))
+    return {"verdict": run.verdict, "age": age, "run_id": run.run_id}
 
 
 @drill.command("list")

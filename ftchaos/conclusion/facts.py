@@ -50,7 +50,7 @@ def _deviations(raw: Raw) -> tuple[str, ...] | None:
     """What was not as it should be after the fault, and what was not well again even after the heal."""
     if "after" not in raw.record.unmet:
         return None
-    ill = [f"the {name} is well again after the heal" for name in raw.fact("settle").get("missing", ())]
+    ill = [f"the {name} was still not well after the heal" for name in raw.fact("settle").get("missing", ())]
     return (*raw.record.unmet["after"], *ill)
 
 

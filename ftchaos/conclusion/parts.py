@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from ftchaos import audit, evidence
 from ftchaos import witness as witnessing
 from ftchaos.conclusion.raw import Raw, backup_age_s, checks, data_loss_s
 from ftchaos.ledger import Ledger, Outcome
-from ftchaos.record import RunRecord, Step
+from ftchaos.record import Step
 
 REPAIR = "ftchaos recover"
 
@@ -166,17 +166,17 @@ def undo(raw: Raw) -> evidence.Undo:
             )
             for one in raw.undo
         ],
-        differences=_differences(raw.record),
+        # Without a state after, the run did not get that far.
+        differences=differences(raw.record.state_before, raw.record.state_after) if raw.record.state_after else [],
     )
 
 
-def _differences(record: RunRecord) -> list[str]:
-    """What was not as before when all was healed."""
-    before, after = record.state_before, record.state_after
+def differences(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
+    """What is not as it was before, one clause each."""
     return [
         f"{name}: {before.get(name, 'not there')} before, {after.get(name, 'not there')} after"
         for name in sorted(before.keys() | after.keys())
-        if after and before.get(name) != after.get(name)
+        if before.get(name) != after.get(name)
     ]
 
 

@@ -4,12 +4,12 @@ record      the models of ``evidence.json``
 types       the values in it, and their bounds
 sentence    the run in one sentence
 series      client operations in buckets of time, for the charts
-folder      written, read and found on disk
+folder      written and read on disk
 """
 
 from __future__ import annotations
 
-from ftchaos.evidence.folder import FILE, SCHEMA_FILE, newest, read, schema, schema_text, write
+from ftchaos.evidence.folder import FILE, SCHEMA_FILE, read, schema, schema_text, write
 from ftchaos.evidence.record import (
     Action,
     Backup,
@@ -75,7 +75,6 @@ __all__ = [
     "Verification",
     "Witness",
     "buckets",
-    "newest",
     "read",
     "schema",
     "schema_text",

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
-from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,10 +12,9 @@ from pydantic import ValidationError
 from ftchaos import atomic
 from ftchaos.errors import Invalid
 from ftchaos.evidence.record import Evidence
-from ftchaos.evidence.sentence import moment, sentence
+from ftchaos.evidence.sentence import sentence
 
 FILE = "evidence.json"
-_RUN = re.compile(r"^\d{8}T\d{6}Z-|-[0-9a-f]{4}$")
 SCHEMA_FILE = Path(__file__).resolve().parent.parent / "evidence.schema.json"
 
 
@@ -61,29 +58,6 @@ def read(folder: Path) -> Evidence:
         ) from error
 
 
-def newest(reports: Path, name: str) -> dict[str, str]:
-    """The newest run of a definition in short: its verdict, its age and its id; *never run* without any.
-
-    Only that one file is read, as a run's folder is named by its time and its definition.
-    """
-    folders = [folder for folder in _folders(reports) if _RUN.sub("", folder.name) == name]
-    if not folders:
-        return {"verdict": "never run", "age": "", "run_id": ""}
-    try:
-        found = read(folders[-1])
-    except Invalid:
-        return {"verdict": "unreadable", "age": "", "run_id": folders[-1].name}
-    age_s = (datetime.now(UTC) - moment(found.ended_at)).total_seconds()
-    return {"verdict": found.verdict, "age": _age(age_s), "run_id": found.run_id}
-
-
-def _age(seconds: float) -> str:
-    for length_s, unit in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= length_s:
-            return f"{seconds // length_s:.0f} {unit}"
-    return f"{max(seconds, 0.0):.0f} s"
-
-
 def schema_text() -> str:
     """The JSON Schema of ``evidence.json`` as it is shipped, made from the models."""
     schema = Evidence.model_json_schema(by_alias=True, mode="validation")
@@ -95,10 +69,6 @@ def schema() -> dict[str, Any]:
     """The shipped JSON Schema."""
     loaded: dict[str, Any] = json.loads(SCHEMA_FILE.read_text())
     return loaded
-
-
-def _folders(reports: Path) -> list[Path]:
-    return sorted(path.parent for path in reports.glob(f"*/{FILE}"))
 
 
 def _first_problem(error: ValidationError) -> str:

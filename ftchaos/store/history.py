@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from statistics import median
@@ -16,6 +16,7 @@ TOLERANCE = 0.25
 LEAST_EARLIER = 3
 FLOOR_S = 0.05
 """A difference below this is none: no run resolves it."""
+_RUN = re.compile(r"^\d{8}T\d{6}Z-|-[0-9a-f]{4}$")
 _DAYS = re.compile(r"(\d{1,5})(d|w)")
 
 
@@ -73,6 +74,20 @@ def fitting(
         and verdict in ("", run.verdict)
         and run.began_at[:19] >= from_at
     ]
+
+
+def newest(runs: Iterable[Summary], name: str) -> Summary | None:
+    """The newest run of a definition by the ids, which also a run has that cannot be read."""
+    return max((run for run in runs if _RUN.sub("", run.run_id) == name), key=lambda run: run.run_id, default=None)
+
+
+def age(run: Summary, now: datetime) -> str:
+    """How long ago a run ended, in one unit."""
+    seconds = (now - datetime.fromisoformat(run.ended_at)).total_seconds()
+    for length_s, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= length_s:
+            return f"{seconds // length_s:.0f} {unit}"
+    return f"{max(seconds, 0.0):.0f} s"
 
 
 def since(text: str, now: datetime) -> datetime:

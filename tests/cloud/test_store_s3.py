@@ -70,6 +70,14 @@ def test_a_published_run_is_listed_fetched_and_verified_elsewhere(
     assert manifest.read(fetched) == manifest.read(local)
 
 
+def test_the_list_of_drills_knows_the_runs_in_a_bucket(location: str) -> None:
+    newest = _published(location, 2)[-1]
+
+    done = CliRunner().invoke(cli, ["drill", "list", "--json", "--reports", location], catch_exceptions=False)
+
+    assert {one["name"]: one["run_id"] for one in json.loads(done.output)}["restore"] == newest
+
+
 def test_a_bucket_that_is_not_there_is_an_error_with_a_hint(location: str) -> None:
     with pytest.raises(Inconclusive, match="NoSuchBucket"):
         store.open("s3://there-is-no-such-bucket/x").summaries()

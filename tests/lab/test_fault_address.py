@@ -15,6 +15,7 @@ from steady_writer import writing
 from witnessed import sees_nothing, watching
 
 from ftchaos.clock import now
+from ftchaos.conclusion.parts import differences
 from ftchaos.mysql import session
 from ftchaos.platforms.base import Harm
 from ftchaos.platforms.lab import balancer, faults, standing
@@ -129,7 +130,7 @@ def test_nobody_sees_a_plan_and_its_heal_changes_nothing(lab: Lab, tmp_path: Pat
     assert sees_nothing(tmp_path, lab, harm)
     faults.find(FAULT).heal(lab, harm.undo)
 
-    assert states.differences(before, states.state(lab)) == []
+    assert differences(before, states.state(lab)) == []
 
 
 def _paused(lab: Lab, harm: Harm) -> None:

@@ -13,6 +13,7 @@ from steady_writer import writing
 from witnessed import sees_nothing, watching
 
 from ftchaos.clock import now
+from ftchaos.conclusion.parts import differences
 from ftchaos.errors import Invalid
 from ftchaos.mysql import session
 from ftchaos.platforms.base import Harm
@@ -57,7 +58,7 @@ def test_the_primarys_clock_jumps_is_seen_to_and_comes_back(
             fault_at = now()
             assert name in faults.find(FAULT).inject(lab, harm)
             assert seen.proven(fault_at) < 5
-            assert states.differences(before, states.state(lab)) == [f"clock of {name}: right before, {after} after"]
+            assert differences(before, states.state(lab)) == [f"clock of {name}: right before, {after} after"]
             assert writer.goes_on()
 
             faults.find(FAULT).heal(lab, undo)
@@ -65,7 +66,7 @@ def test_the_primarys_clock_jumps_is_seen_to_and_comes_back(
         assert writer.goes_on()
     faults.find(FAULT).heal(lab, undo)
 
-    assert states.differences(before, states.state(lab)) == []
+    assert differences(before, states.state(lab)) == []
     assert [writer.lost(name) for name in Tier(lab).servers] == [set(), set(), set()]
 
 
@@ -87,7 +88,7 @@ def test_nobody_sees_a_plan_and_its_heal_changes_nothing(lab: Lab, tmp_path: Pat
     assert sees_nothing(tmp_path, lab, harm)
     faults.find(FAULT).heal(lab, harm.undo)
 
-    assert states.differences(before, states.state(lab)) == []
+    assert differences(before, states.state(lab)) == []
 
 
 def test_a_replica_that_begins_anew_with_its_clock_off_is_healed(lab: Lab, before: dict[str, str]) -> None:
@@ -100,7 +101,7 @@ def test_a_replica_that_begins_anew_with_its_clock_off_is_healed(lab: Lab, befor
 
     faults.find(FAULT).heal(lab, harm.undo)
 
-    assert wait_until(lambda: states.differences(before, states.state(lab)) == [], 10)
+    assert wait_until(lambda: differences(before, states.state(lab)) == [], 10)
 
 
 def test_what_cannot_be_had_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

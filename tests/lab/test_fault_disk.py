@@ -12,6 +12,7 @@ from steady_writer import writing
 from witnessed import sees_nothing, watching
 
 from ftchaos.clock import now
+from ftchaos.conclusion.parts import differences
 from ftchaos.errors import Invalid
 from ftchaos.mysql import session
 from ftchaos.platforms.base import Harm
@@ -65,7 +66,7 @@ def test_commits_wait_for_room_are_seen_to_and_go_on_without_loss(
             assert seen.proven(fault_at) < 3
             assert not writer.goes_on(1)
             assert "No space left on device" in (lab.folder / "zone-a" / "mysql-a" / "error.log").read_text()
-            told = states.differences(before, states.state(lab))
+            told = differences(before, states.state(lab))
             assert told == ["binary log of mysql-a: on its disk before, on a volume of 1.0 MiB, full after"]
 
             faults.find(FAULT).heal(lab, undo)
@@ -73,7 +74,7 @@ def test_commits_wait_for_room_are_seen_to_and_go_on_without_loss(
         assert writer.goes_on()
     faults.find(FAULT).heal(lab, undo)
 
-    assert states.differences(before, states.state(lab)) == []
+    assert differences(before, states.state(lab)) == []
     assert [writer.lost(name) for name in Tier(lab).servers] == [set(), set(), set()]
     assert len(logs(lab, "mysql-a")) >= 3
 
@@ -86,7 +87,7 @@ def test_nobody_sees_a_plan_and_its_heal_changes_no_more_than_a_new_log(
     assert sees_nothing(tmp_path, lab, harm)
     faults.find(FAULT).heal(lab, harm.undo)
 
-    assert states.differences(before, states.state(lab)) == []
+    assert differences(before, states.state(lab)) == []
 
 
 def _mounted(lab: Lab, harm: Harm) -> None:
@@ -119,7 +120,7 @@ def test_a_heal_after_a_crash_at_any_step_brings_everything_back(
         faults.find(FAULT).heal(lab, harm.undo)
         assert writer.goes_on()
 
-    assert states.differences(before, states.state(lab)) == []
+    assert differences(before, states.state(lab)) == []
     assert [writer.lost(name) for name in Tier(lab).servers] == [set(), set(), set()]
     logs(lab, harm.undo["server"])
 

@@ -12,6 +12,7 @@ from steady_writer import writing
 from witnessed import sees_nothing, watching
 
 from ftchaos.clock import now
+from ftchaos.conclusion.parts import differences
 from ftchaos.errors import Invalid
 from ftchaos.mysql.session import Unreachable
 from ftchaos.platforms.base import Harm
@@ -62,7 +63,7 @@ def test_new_connections_are_refused_until_it_is_healed(lab: Lab, tmp_path: Path
         assert writer.goes_on()
     faults.find(FAULT).heal(lab, undo)
 
-    assert wait_until(lambda: states.differences(before, states.state(lab)) == [], 10)
+    assert wait_until(lambda: differences(before, states.state(lab)) == [], 10)
     assert [writer.lost(name) for name in Tier(lab).servers] == [set(), set(), set()]
 
 
@@ -72,7 +73,7 @@ def test_nobody_sees_a_plan_and_its_heal_changes_nothing(lab: Lab, tmp_path: Pat
     assert sees_nothing(tmp_path, lab, harm)
     faults.find(FAULT).heal(lab, harm.undo)
 
-    assert states.differences(before, states.state(lab)) == []
+    assert differences(before, states.state(lab)) == []
 
 
 def test_a_heal_after_a_crash_lifts_a_limit_that_nobody_used(lab: Lab, before: dict[str, str]) -> None:
@@ -82,7 +83,7 @@ def test_a_heal_after_a_crash_lifts_a_limit_that_nobody_used(lab: Lab, before: d
 
     faults.find(FAULT).heal(lab, harm.undo)
 
-    assert states.differences(before, states.state(lab)) == []
+    assert differences(before, states.state(lab)) == []
 
 
 def test_a_replica_that_died_of_it_is_begun_again(lab: Lab, before: dict[str, str]) -> None:
@@ -92,7 +93,7 @@ def test_a_replica_that_died_of_it_is_begun_again(lab: Lab, before: dict[str, st
 
     faults.find(FAULT).heal(lab, harm.undo)
 
-    assert wait_until(lambda: states.differences(before, states.state(lab)) == [], 10)
+    assert wait_until(lambda: differences(before, states.state(lab)) == [], 10)
 
 
 def test_a_server_that_is_not_there_is_refused(lab: Lab) -> None:

@@ -14,6 +14,7 @@ from steady_writer import writing
 from witnessed import sees_nothing, watching
 
 from ftchaos.clock import now
+from ftchaos.conclusion.parts import differences
 from ftchaos.errors import Invalid
 from ftchaos.platforms.base import Harm
 from ftchaos.platforms.lab import faults, slowing, standing
@@ -88,16 +89,14 @@ def test_every_packet_is_late_is_seen_to_be_and_comes_at_once_again(
             assert 2 * DELAY_S <= float(client(lab, CONNECT, name)) < 4 * DELAY_S
             assert float(client(lab, CONNECT, "sentinel-a")) < DELAY_S
             assert writer.goes_on()
-            assert states.differences(before, states.state(lab)) == [
-                "zone-a: alive before, alive, slowed by 50 ms after"
-            ]
+            assert differences(before, states.state(lab)) == ["zone-a: alive before, alive, slowed by 50 ms after"]
 
             faults.find(FAULT).heal(lab, undo)
             seen.wait_up()
         assert float(client(lab, CONNECT, name)) < DELAY_S
     faults.find(FAULT).heal(lab, undo)
 
-    assert states.differences(before, states.state(lab)) == []
+    assert differences(before, states.state(lab)) == []
     assert [writer.lost(name) for name in Tier(lab).servers] == [set(), set(), set()]
 
 
@@ -118,7 +117,7 @@ def test_nobody_sees_a_plan_and_its_heal_changes_nothing(lab: Lab, tmp_path: Pat
     assert sees_nothing(tmp_path, lab, harm)
     faults.find(FAULT).heal(lab, harm.undo)
 
-    assert states.differences(before, states.state(lab)) == []
+    assert differences(before, states.state(lab)) == []
 
 
 def test_slowed_twice_it_is_as_slow_as_told_last_and_healed_once(lab: Lab, before: dict[str, str]) -> None:
@@ -129,7 +128,7 @@ def test_slowed_twice_it_is_as_slow_as_told_last_and_healed_once(lab: Lab, befor
     assert float(client(lab, CONNECT, harm.undo["server"])) >= 0.2
     faults.find(FAULT).heal(lab, harm.undo)
 
-    assert wait_until(lambda: states.differences(before, states.state(lab)) == [], 10)
+    assert wait_until(lambda: differences(before, states.state(lab)) == [], 10)
 
 
 def test_what_cannot_be_slowed_is_refused() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from small_labs import bring_up, bring_up_bare, wait_until
 
+from ftchaos.conclusion.parts import differences
 from ftchaos.mysql import session
 from ftchaos.platforms.lab import database
 from ftchaos.platforms.lab import state as states
@@ -38,7 +39,7 @@ def test_two_looks_at_a_lab_that_nothing_happened_to_do_not_differ(lab: Lab) -> 
     after = states.state(lab)
 
     assert time.monotonic() - began_at < QUICK_S
-    assert states.differences(before, after) == []
+    assert differences(before, after) == []
     assert before["mysql-a"] == "primary"
     assert before["mysql-b"] == "replica of mysql-a"
     assert before["commits of mysql-a"] == "wait for a replica"
@@ -55,7 +56,7 @@ def test_a_dead_and_a_hung_server_are_told_of_quickly(lab: Lab) -> None:
     lab.call("kill_service", name="redis-queue-c", signal=int(signal.SIGSTOP))
     try:
         began_at = time.monotonic()
-        told = states.differences(before, states.state(lab))
+        told = differences(before, states.state(lab))
         lasted_s = time.monotonic() - began_at
     finally:
         for name in ("mysql-c", "redis-queue-c"):
@@ -66,7 +67,7 @@ def test_a_dead_and_a_hung_server_are_told_of_quickly(lab: Lab) -> None:
     assert "worker-b: runs before, does not run after" in told
     assert "mysql-c: replica of mysql-a before, is stopped after" in told
     assert "redis-queue-c: replica of redis-queue-a before, is stopped after" in told
-    assert wait_until(lambda: states.differences(before, states.state(lab)) == [], 10)
+    assert wait_until(lambda: differences(before, states.state(lab)) == [], 10)
 
 
 def test_each_change_of_a_setting_or_a_role_is_one_clause(lab: Lab) -> None:
@@ -75,7 +76,7 @@ def test_each_change_of_a_setting_or_a_role_is_one_clause(lab: Lab) -> None:
     with server.connect() as connection:
         session.execute(connection, [server.flavour.stop_applying(), "SET GLOBAL sync_binlog = 0"])
     try:
-        told = states.differences(before, states.state(lab))
+        told = differences(before, states.state(lab))
     finally:
         with server.connect() as connection:
             session.execute(connection, [server.flavour.begin_applying(), "SET GLOBAL sync_binlog = 1"])
@@ -91,7 +92,7 @@ def test_a_place_that_is_cut_off_hides_none_of_its_servers(lab: Lab) -> None:
     before = whole(lab)
     lab.call("cut_zone", zone="zone-c")
     try:
-        told = states.differences(before, states.state(lab))
+        told = differences(before, states.state(lab))
     finally:
         lab.call("mend_zone", zone="zone-c")
 

@@ -62,6 +62,20 @@ def test_runs_are_listed_by_name_environment_verdict_and_time(reports: Path) -> 
     assert {one["name"] for one in json.loads(_report(reports, "list", "--json"))} == {"restore", "zone-outage"}
 
 
+def test_the_definitions_are_listed_each_with_its_newest_run(reports: Path) -> None:
+    (newest := sorted(reports.glob("*-restore-*"))[-1]).joinpath(evidence.FILE).write_text("{}")
+
+    listed = {}
+    for kind in ("drill", "experiment"):
+        done = CliRunner().invoke(cli, [kind, "list", "--json", "--reports", str(reports)], catch_exceptions=False)
+        listed |= {one["name"]: one for one in json.loads(done.output)}
+
+    assert (listed["zone-outage"]["verdict"], listed["zone-outage"]["age"][-2:]) == ("failed", " d")
+    assert (listed["restore"]["verdict"], listed["restore"]["age"]) == ("unreadable", "")
+    assert listed["restore"]["run_id"] == newest.name
+    assert (listed["disk-full"]["verdict"], listed["disk-full"]["run_id"]) == ("never run", "")
+
+
 def test_a_run_is_found_by_its_id_by_the_begin_of_its_id_by_its_folder_and_by_being_the_newest(reports: Path) -> None:
     oldest = "20260101T060000Z-restore-0000"
 

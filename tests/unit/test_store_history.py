@@ -82,3 +82,8 @@ def test_a_drill_is_due_so_long_after_it_last_came_to_a_conclusion() -> None:
     assert history.due(runs, 30 * 86400, NOW).overdue
     assert history.due(runs, 32 * 86400, NOW).at == NOW + timedelta(days=1, minutes=1)
     assert history.due(runs[1:], 86400, NOW) == history.Due(None, True)
+
+
+@pytest.mark.parametrize(("days_ago", "said"), [(3.5, "3 d"), (0.5, "11 h"), (0.01, "13 min"), (-1, "0 s")])
+def test_an_age_is_said_in_one_unit(days_ago: float, said: str) -> None:
+    assert said == history.age(_run(days_ago), NOW)

@@ -53,16 +53,6 @@ def state(lab: Lab) -> dict[str, str]:
     return found
 
 
-def differences(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
-    """What is not as it was, one clause each."""
-    names = sorted(before.keys() | after.keys())
-    return [
-        f"{name}: {before.get(name, 'unknown')} before, {after.get(name, 'unknown')} after"
-        for name in names
-        if before.get(name) != after.get(name)
-    ]
-
-
 def _place(place: Mapping[str, Any]) -> str:
     alive = "alive" if place["alive"] else "dead"
     slow = f", slowed by {human_duration(place['slowed_s'])}" if place.get("slowed_s") else ""
