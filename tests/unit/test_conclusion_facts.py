@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from ftchaos.conclusion import facts
+from ftchaos.conclusion.facts import _deviations
 
 
 @pytest.mark.parametrize(
@@ -23,4 +23,4 @@ def test_what_was_not_well_after_the_heal_is_said_not_to_be_well(
 ) -> None:
     raw = SimpleNamespace(record=SimpleNamespace(unmet=unmet), fact=lambda _: {"missing": missing})
 
-    assert said == facts._deviations(cast("Any", raw))
+    assert said == _deviations(cast("Any", raw))
