@@ -14,6 +14,8 @@ def main() -> None:
         with open(HELP, encoding="utf-8") as text:
             sys.stdout.write(text.read())
         return
+    # What else is installed has no say in how evidence is checked, and looking for it takes a tenth of a short command.
+    os.environ["PYDANTIC_DISABLE_PLUGINS"] = "__all__"
     from ftchaos import cli
 
     cli.main()
