@@ -105,12 +105,12 @@ def _inject(fault: str, **arguments: str) -> str:
     with run.undo.injecting():
         said = run.platform.inject(fault, harm, run.undo, lambda: run.begin_fault(harm.clause, signs))
     run.progress.note(said)
-    proven_at = _prove(run, signs)
+    proven_at = _prove(run, signs, max(harm.proof_s, PROOF_TIMEOUT_S))
     run.keep("inject", Step(said, facts={"proven_at": proven_at}))
     return said
 
 
-def _prove(run: Run, signs: list[str]) -> float:
+def _prove(run: Run, signs: list[str], proof_s: float) -> float:
     """When the witness had seen every sign of the damage.
 
     Raises:
@@ -118,7 +118,7 @@ def _prove(run: Run, signs: list[str]) -> float:
         StepFailed: it does not look any more.
     """
     fault_at = run.fault_at()
-    deadline = now() + PROOF_TIMEOUT_S
+    deadline = now() + proof_s
     while (proven_at := run.traffic.proven_at(signs, fault_at)) is None:
         run.traffic.ensure_alive()
         if now() > deadline:

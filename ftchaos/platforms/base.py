@@ -82,6 +82,8 @@ class Harm:
         hits: the components that it is meant to disturb; the others are the control group.
         inside: the zone in which a second set of clients must write, else empty.
         quorum_lost: the cluster that loses its quorum by this, else empty.
+        proof_s: seconds within which the witness must have seen it all, where that takes longer than usual: a cloud
+            takes a while to begin.
     """
 
     clause: str
@@ -91,6 +93,7 @@ class Harm:
     hits: tuple[str, ...]
     inside: str = ""
     quorum_lost: str = ""
+    proof_s: float = 0.0
 
 
 @dataclass(frozen=True)

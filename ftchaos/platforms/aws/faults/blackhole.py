@@ -1,0 +1,109 @@
+"""Subnets without a network: an ACL without rules denies all, in both directions, and drops what was open.
+
+The ACL carries a tag of this fault alone, so that a heal finds it although its id was not known when the undo was
+written. It finds associations by their subnet: their id changes each time they are replaced.
+
+Source: Amazon VPC user guide, network ACLs are stateless and deny what no rule allows.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ftchaos.errors import HealFailed, StepFailed
+from ftchaos.platforms.aws.faults.mending import Mending
+from ftchaos.platforms.aws.inventory import Subnet
+from ftchaos.platforms.aws.survey import associations
+
+if TYPE_CHECKING:
+    from ftchaos.platforms.aws.access import Access
+
+TAG = "ftchaos-fault"
+SEEN_S = 60.0
+
+
+def plan(subnets: Iterable[Subnet]) -> dict[str, Any]:
+    """What the heal needs to give the subnets their network back."""
+    kept = [{"subnet": one.id, "vpc": one.vpc, "acl": one.acl} for one in subnets]
+    return {"token": secrets.token_hex(8) if kept else "", "subnets": kept}
+
+
+def inject(access: Access, undo: Mapping[str, Any]) -> str:
+    kept = undo["subnets"]
+    if not kept:
+        return ""
+    now = associations(access, (one["subnet"] for one in kept))
+    for one in kept:
+        if now.get(one["subnet"], ("", ""))[1] != one["acl"]:
+            raise StepFailed(
+                f"the network ACL of {one['subnet']} is no longer {one['acl']}",
+                "somebody changed it just now; run again",
+            )
+    for vpc in dict.fromkeys(one["vpc"] for one in kept):
+        acl = _create(access, vpc, undo["token"])
+        for one in kept:
+            if one["vpc"] == vpc:
+                _replace(access, now[one["subnet"]][0], acl)
+    return f"{len(kept)} subnets were cut off"
+
+
+def _create(access: Access, vpc: str, token: str) -> str:
+    tags = [{"Key": TAG, "Value": token}, {"Key": "Name", "Value": f"ftchaos-{token}"}]
+    made = access.client("ec2").create_network_acl(
+        VpcId=vpc, ClientToken=f"{token}-{vpc}"[:64], TagSpecifications=[{"ResourceType": "network-acl", "Tags": tags}]
+    )["NetworkAcl"]["NetworkAclId"]
+    access.until(
+        lambda: [one["NetworkAclId"] for one in _ours(access, token)],
+        lambda found: made in found,
+        SEEN_S,
+        f"the network ACL {made} is seen",
+    )
+    return str(made)
+
+
+def _replace(access: Access, association: str, acl: str) -> None:
+    access.client("ec2").replace_network_acl_association(AssociationId=association, NetworkAclId=acl)
+
+
+def heal(access: Access, undo: Mapping[str, Any], mending: Mending) -> None:
+    """Give each subnet the ACL that it had, then delete ours."""
+    kept: Sequence[Mapping[str, str]] = undo["subnets"]
+    if not kept:
+        return
+    back: list[str] = []
+
+    def mend(one: Mapping[str, str], now: Mapping[str, tuple[str, str, Mapping[str, str]]]) -> str | None:
+        if one["subnet"] not in now:
+            return f"the subnet {one['subnet']} is gone"
+        association, acl, tags = now[one["subnet"]]
+        if acl == one["acl"]:
+            return None
+        if tags.get(TAG) != undo["token"]:
+            return f"{one['subnet']} was given {acl} by somebody else"
+        _replace(access, association, one["acl"])
+        back.append(one["subnet"])
+        return None
+
+    def all_of_them() -> str | None:
+        now = associations(access, (one["subnet"] for one in kept))
+        for one in kept:
+            mending.attempt(f"the network of {one['subnet']}", lambda one=one: mend(one, now))  # type: ignore[misc]
+        return f"{len(back)} subnets have their network again" if back else None
+
+    mending.attempt("the network of the subnets", all_of_them)
+    mending.attempt("the network ACL that cut them off", lambda: _delete(access, undo["token"]))
+
+
+def _delete(access: Access, token: str) -> None:
+    for acl in _ours(access, token):
+        if acl["Associations"]:
+            subnets = ", ".join(sorted(one["SubnetId"] for one in acl["Associations"]))
+            raise HealFailed(f"{acl['NetworkAclId']} still cuts off {subnets}")
+        access.client("ec2").delete_network_acl(NetworkAclId=acl["NetworkAclId"])
+
+
+def _ours(access: Access, token: str) -> list[Mapping[str, Any]]:
+    which = [{"Name": f"tag:{TAG}", "Values": [token]}]
+    return list(access.pages("ec2", "describe_network_acls", "NetworkAcls", Filters=which))

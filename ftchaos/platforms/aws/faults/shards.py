@@ -1,0 +1,81 @@
+"""Shards of ElastiCache whose primary is made to fail by TestFailover, one at a time, within its quota.
+
+The next shard of a replication group is taken only when the first has its failed node back: the service demands that.
+
+Source: ElastiCache API reference, TestFailover: 15 shards in any 24 hours; shards of other groups at the same time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ftchaos.errors import Refused
+from ftchaos.platforms.aws.faults.mending import Mending
+from ftchaos.platforms.aws.inventory import TESTS_A_DAY, Inventory, Shard
+
+if TYPE_CHECKING:
+    from ftchaos.platforms.aws.access import Access
+
+AVAILABLE = "available"
+SETTLED_S = 1800.0
+
+
+def plan(inventory: Inventory, shards: Sequence[Shard]) -> list[dict[str, Any]]:
+    """Which shards fail, in this order.
+
+    Raises:
+        Refused: a shard has no replica that would take over, or is not well, or the day's quota does not suffice.
+    """
+    for one in shards:
+        if not one.fails_over or not one.replicas:
+            raise Refused(
+                f"the shard {one} has no automatic failover to a replica",
+                "turn it on, or its data would be gone with its primary",
+            )
+        if one.status != AVAILABLE:
+            raise Refused(
+                f"the replication group {one.group} is {one.status}, not {AVAILABLE}", "wait until it is well"
+            )
+    left = max(0, TESTS_A_DAY - inventory.tested)
+    if len(shards) > left:
+        raise Refused(
+            f"{len(shards)} shards would fail, and ElastiCache allows {left} more of its {TESTS_A_DAY} in 24 hours",
+            "wait until the oldest is a day past, or choose fewer shards",
+        )
+    return [{"group": one.group, "shard": one.shard, "primary": one.primary.name} for one in shards]
+
+
+def inject(access: Access, undo: Sequence[Mapping[str, Any]]) -> str:
+    client = access.client("elasticache", once=True)
+    called: set[str] = set()
+    for one in undo:
+        if one["group"] in called:
+            _settle(access, one["group"])
+        client.test_failover(ReplicationGroupId=one["group"], NodeGroupId=one["shard"])
+        called.add(one["group"])
+    return f"{', '.join(one['primary'] for one in undo)} failed by TestFailover" if undo else ""
+
+
+def heal(access: Access, undo: Sequence[Mapping[str, Any]], mending: Mending) -> None:
+    """Wait until each replication group has all its nodes; its primaries stay where they have moved to."""
+    for group in dict.fromkeys(one["group"] for one in undo):
+        mending.attempt(f"the replication group {group}", lambda group=group: _settle(access, group))  # type: ignore[misc]
+
+
+def _settle(access: Access, group: str) -> str:
+    access.until(
+        lambda: statuses(access, group),
+        lambda found: not found or set(found) == {AVAILABLE},
+        SETTLED_S,
+        f"the replication group {group} is {AVAILABLE}",
+    )
+    return f"{group} is {AVAILABLE}"
+
+
+def statuses(access: Access, group: str) -> list[str]:
+    """How a replication group and its shards are, as ElastiCache says; empty where it is gone."""
+    # All are read: to ask for one that is gone is an error.
+    groups = access.pages("elasticache", "describe_replication_groups", "ReplicationGroups")
+    mine = [one for one in groups if one["ReplicationGroupId"] == group]
+    return [status for one in mine for status in (one["Status"], *(shard["Status"] for shard in one["NodeGroups"]))]
