@@ -182,7 +182,7 @@ class Inventory:
     @property
     def zones(self) -> list[str]:
         """The zones in which something of it stands."""
-        found = {one.zone for one in (*self.instances, *self.subnets)}
+        found = {one.zone for one in self.instances} | {one.zone for one in self.subnets}
         found |= {copy.zone for one in self.databases for copy in one.copies}
         found |= {node.zone for one in self.shards for node in one.copies}
         found |= {zone for one in self.groups for zone in one.zones}

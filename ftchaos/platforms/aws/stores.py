@@ -41,7 +41,9 @@ def _instance(one: Mapping[str, Any]) -> Database:
 
 
 def _cluster(one: Mapping[str, Any], instances: Mapping[str, Mapping[str, Any]]) -> Database:
-    copies, writer, subnets = [], "", {}
+    copies: list[Copy] = []
+    subnets: dict[str, Sequence[str]] = {}
+    writer = ""
     for member in one["DBClusterMembers"]:
         name = member["DBInstanceIdentifier"]
         server = instances.get(name, {})

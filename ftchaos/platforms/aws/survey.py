@@ -105,7 +105,7 @@ def associations(access: Access, subnets: Iterable[str]) -> dict[str, tuple[str,
 
     The id of an association changes whenever it is replaced, so it is never kept.
     """
-    found = {}
+    found: dict[str, tuple[str, str, Mapping[str, str]]] = {}
     for some in chunks(sorted(set(subnets))):
         which = [{"Name": "association.subnet-id", "Values": some}]
         for acl in access.pages("ec2", "describe_network_acls", "NetworkAcls", Filters=which):

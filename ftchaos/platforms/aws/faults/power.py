@@ -45,7 +45,7 @@ def heal(access: Access, undo: Mapping[str, Any], mending: Mending) -> None:
         return
 
     def states() -> dict[str, str]:
-        found = {}
+        found: dict[str, str] = {}
         for some in chunks(undo["stopped"]):
             which = [{"Name": "instance-id", "Values": some}]
             for reservation in access.pages("ec2", "describe_instances", "Reservations", Filters=which):
