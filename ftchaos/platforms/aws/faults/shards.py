@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 AVAILABLE = "available"
 SETTLED_S = 1800.0
+RECOVERED = "Finished recovery for cache nodes"
 
 
 def plan(inventory: Inventory, shards: Sequence[Shard]) -> list[dict[str, Any]]:
@@ -48,13 +49,38 @@ def plan(inventory: Inventory, shards: Sequence[Shard]) -> list[dict[str, Any]]:
 
 def inject(access: Access, undo: Sequence[Mapping[str, Any]]) -> str:
     client = access.client("elasticache", once=True)
-    called: set[str] = set()
+    under_way: dict[str, tuple[str, int]] = {}
     for one in undo:
-        if one["group"] in called:
-            _settle(access, one["group"])
+        if one["group"] in under_way:
+            _await_replaced(access, one["group"], *under_way[one["group"]])
+        more = any(other["group"] == one["group"] for other in undo if other is not one)
+        under_way[one["group"]] = one["primary"], _recoveries(access, one["primary"]) if more else 0
         client.test_failover(ReplicationGroupId=one["group"], NodeGroupId=one["shard"])
-        called.add(one["group"])
     return f"{', '.join(one['primary'] for one in undo)} failed by TestFailover" if undo else ""
+
+
+def _await_replaced(access: Access, group: str, node: str, recoveries: int) -> None:
+    """Wait until a failed node is replaced: its group was busy and is well again, or the event of that is there.
+
+    Neither alone will do: the status does not change at once, and events may be late or missing.
+    """
+    busy = False
+
+    def replaced() -> bool:
+        nonlocal busy
+        well = set(statuses(access, group)) == {AVAILABLE}
+        if well and not busy:
+            return _recoveries(access, node) > recoveries
+        busy = True
+        return well
+
+    access.until(replaced, bool, SETTLED_S, f"the node {node} of {group} is replaced")
+
+
+def _recoveries(access: Access, node: str) -> int:
+    about = {"SourceType": "cache-cluster", "SourceIdentifier": node, "Duration": 60}
+    events = access.pages("elasticache", "describe_events", "Events", **about)
+    return sum(1 for one in events if RECOVERED in one["Message"])
 
 
 def heal(access: Access, undo: Sequence[Mapping[str, Any]], mending: Mending) -> None:
