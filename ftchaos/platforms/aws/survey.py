@@ -100,19 +100,19 @@ def chunks(values: Iterable[str], size: int = FILTERED) -> Iterator[list[str]]:
         yield some
 
 
-def associations(access: Access, subnets: Iterable[str]) -> dict[str, tuple[str, str, Mapping[str, str]]]:
-    """For each subnet the id of its association, the network ACL that this leads to, and the tags of that.
+def associations(access: Access, vpcs: Iterable[str]) -> dict[str, tuple[str, str, Mapping[str, str]]]:
+    """For each subnet of these VPCs the id of its association, the network ACL that this leads to, and its tags.
 
     The id of an association changes whenever it is replaced, so it is never kept.
     """
-    found: dict[str, tuple[str, str, Mapping[str, str]]] = {}
-    for some in chunks(sorted(set(subnets))):
-        which = [{"Name": "association.subnet-id", "Values": some}]
-        for acl in access.pages("ec2", "describe_network_acls", "NetworkAcls", Filters=which):
-            for one in acl["Associations"]:
-                if one["SubnetId"] in some:
-                    found[one["SubnetId"]] = (one["NetworkAclAssociationId"], acl["NetworkAclId"], tags(acl))
-    return found
+    return {
+        one["SubnetId"]: (one["NetworkAclAssociationId"], acl["NetworkAclId"], tags(acl))
+        for some in chunks(sorted(set(vpcs)))
+        for acl in access.pages(
+            "ec2", "describe_network_acls", "NetworkAcls", Filters=[{"Name": "vpc-id", "Values": some}]
+        )
+        for one in acl["Associations"]
+    }
 
 
 def _by_tag(tag: tuple[str, str]) -> dict[str, Any]:
@@ -121,7 +121,7 @@ def _by_tag(tag: tuple[str, str]) -> dict[str, Any]:
 
 def _subnets(access: Access, tag: tuple[str, str]) -> Iterator[Subnet]:
     found = list(access.pages("ec2", "describe_subnets", "Subnets", Filters=[_by_tag(tag)]))
-    acls = associations(access, (one["SubnetId"] for one in found))
+    acls = associations(access, (one["VpcId"] for one in found))
     for one in found:
         access.ensure_ours(one["SubnetArn"])
         if one["SubnetId"] not in acls:

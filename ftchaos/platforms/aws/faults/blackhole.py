@@ -34,7 +34,7 @@ def inject(access: Access, undo: Mapping[str, Any]) -> str:
     kept = undo["subnets"]
     if not kept:
         return ""
-    now = associations(access, (one["subnet"] for one in kept))
+    now = associations(access, (one["vpc"] for one in kept))
     for one in kept:
         if now.get(one["subnet"], ("", ""))[1] != one["acl"]:
             raise StepFailed(
@@ -87,7 +87,7 @@ def heal(access: Access, undo: Mapping[str, Any], mending: Mending) -> None:
         return None
 
     def all_of_them() -> str | None:
-        now = associations(access, (one["subnet"] for one in kept))
+        now = associations(access, (one["vpc"] for one in kept))
         for one in kept:
             mending.attempt(f"the network of {one['subnet']}", lambda one=one: mend(one, now))  # type: ignore[misc]
         return f"{len(back)} subnets have their network again" if back else None
