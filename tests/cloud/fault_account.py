@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import subprocess
@@ -18,7 +19,7 @@ from standin.server import Standin
 from ftchaos import witness
 from ftchaos.clock import now
 from ftchaos.platforms.aws import faults, survey
-from ftchaos.platforms.aws.access import Access, Place
+from ftchaos.platforms.aws.access import Access, Call, Place
 from ftchaos.platforms.aws.inventory import OUTSIDE, Inventory
 from ftchaos.platforms.base import Harm
 
@@ -28,25 +29,46 @@ AMI = "ami-12c6146b"
 
 
 class Killed(BaseException):
-    """Stands for the end of the process before a call; nothing that catches errors catches it."""
+    """Stands for the end of the process after a call; nothing that catches errors catches it."""
 
 
 @dataclass
 class Calls:
-    """The calls of one access, which ends at one of them if it is told so."""
+    """The calls of one access, which ends right after one of them if it is told so."""
 
     until: int = sys.maxsize
     made: list[str] = field(default_factory=list)
 
-    def __call__(self, service: str, operation: str, *_: Any, **__: Any) -> None:
+    def __call__(self, call: Call) -> None:
+        if call.operation == "GetCallerIdentity":
+            return
+        self.made.append(f"{call.service}:{call.operation}")
         if len(self.made) >= self.until:
-            raise Killed(f"before {service} {operation}")
-        self.made.append(f"{service}:{operation}")
+            raise Killed(f"after {self.made[-1]}")
+
+
+class _Hook:
+    """Leads the calls of an access that is used again to whoever counts them now."""
+
+    def __init__(self) -> None:
+        self.calls = Calls()
+
+    def __call__(self, call: Call) -> None:
+        self.calls(call)
+
+
+_hook = _Hook()
+
+
+@functools.cache
+def _access(endpoint: str, account: str, region: str) -> Access:
+    return Access(Place("staging", account, region, endpoint=endpoint), _hook)
 
 
 def reach(standin: Standin, calls: Calls | None = None) -> Access:
-    """Access to the stand-in as a run has it."""
-    return Access(Place(standin.account, standin.region, standin.endpoint), on_call=calls or Calls())
+    """Access to the stand-in; the same one each time, as sessions of botocore are dear to make."""
+    _hook.calls = calls or Calls()
+    return _access(standin.endpoint, standin.account, standin.region)
 
 
 def look(standin: Standin, calls: Calls | None = None, **more: Any) -> Inventory:

@@ -135,7 +135,8 @@ def _instances(access: Access, tag: tuple[str, str]) -> Iterator[Instance]:
     which = [_by_tag(tag), {"Name": "instance-state-name", "Values": LIVING}]
     for reservation in access.pages("ec2", "describe_instances", "Reservations", Filters=which):
         for one in reservation["Instances"]:
-            access.ensure_ours(access.arn("ec2", f"instance/{one['InstanceId']}", account=reservation["OwnerId"]))
+            region, owner = access.place.region, reservation["OwnerId"]
+            access.ensure_ours(f"arn:aws:ec2:{region}:{owner}:instance/{one['InstanceId']}")
             port = tags(one).get(PORT_TAG, "")
             yield Instance(
                 one["InstanceId"],
