@@ -1,0 +1,46 @@
+"""How many calls a zone outage takes: more resources make more pages, not more calls for each."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+from fault_account import ALLOWED, AMI, ZONES, Calls, Made, build, heal, inject, look, state
+from standin.server import Standin
+
+from ftchaos.platforms.aws import faults
+
+PAGE = 100  # instances that one call stops
+
+
+@pytest.fixture(scope="module")
+def standin() -> Iterator[Standin]:
+    made = Standin()
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in made.environment.items():
+            patch.setenv(name, value)
+        yield made
+    made.end()
+
+
+@pytest.mark.parametrize("count", [10, 100, 1000])
+def test_calls_grow_by_page(standin: Standin, count: int) -> None:
+    made: Made = build(standin)
+    tags = [{"ResourceType": "instance", "Tags": ALLOWED}]
+    standin.client("ec2").run_instances(
+        ImageId=AMI, MinCount=count, MaxCount=count, SubnetId=made.subnets[ZONES[0]], TagSpecifications=tags
+    )
+    before = state(standin)
+    calls = Calls()
+    harm = faults.find("fail_zone").plan(look(standin, calls), zone=ZONES[0])
+    inject(standin, "fail_zone", harm, calls)
+    stopped = sum(one[0] == "stopped" for one in state(standin).values() if isinstance(one, list))
+    heal(standin, "fail_zone", harm, calls)
+    by_name = Counter(calls.made)
+    pages = -(-(count + 1) // PAGE)
+
+    assert count + 2 == stopped  # those, the one that every account has, and the one that was stopped before
+    assert (pages, pages) == (by_name["ec2:StopInstances"], by_name["ec2:StartInstances"])
+    assert sum(by_name.values()) <= 30 + 6 * pages
+    assert before == state(standin)
