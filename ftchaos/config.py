@@ -122,6 +122,7 @@ class Environment(_Strict):
         endpoint: a loopback address that stands for AWS in tests; without it AWS itself is called.
         tag: what a resource on AWS carries that may be harmed.
         zones: those of the environment on AWS; without them, those that its parts are in.
+        client_zone: the zone that ftchaos and its clients run in, or ``outside``; without it the machine is asked.
         buckets: those that files are kept in.
     """
 
@@ -138,6 +139,7 @@ class Environment(_Strict):
     endpoint: str | None = None
     tag: cloud.TagPair = cloud.TAG
     zones: list[cloud.Zone] = []
+    client_zone: cloud.ClientZone | None = None
     mysql: cloud.Mysql | None = None
     redis: cloud.Redis | None = None
     drill: cloud.Drill | None = None

@@ -14,17 +14,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
 from standin.server import Standin
 
 from ftchaos import witness
 from ftchaos.clock import now
 from ftchaos.platforms.aws import faults, survey
 from ftchaos.platforms.aws.access import Access, Call, Place
+from ftchaos.platforms.aws.calls import CALLS
 from ftchaos.platforms.aws.inventory import OUTSIDE, Inventory
 from ftchaos.platforms.base import Harm
 
 ZONES = ("us-east-1a", "us-east-1b", "us-east-1c")
 ALLOWED = [{"Key": "ftchaos", "Value": "allowed"}]
+ALLOWED_CALLS = {one.name for one in CALLS if one.kind in ("read", "faults")}
 AMI = "ami-12c6146b"
 
 
@@ -43,8 +46,19 @@ class Calls:
         if call.operation == "GetCallerIdentity":
             return
         self.made.append(f"{call.service}:{call.operation}")
+        assert self.made[-1] in ALLOWED_CALLS
         if len(self.made) >= self.until:
             raise Killed(f"after {self.made[-1]}")
+
+
+@contextmanager
+def led_to(standin: Standin) -> Iterator[None]:
+    """The environment leads ftchaos to the stand-in."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in standin.environment.items():
+            patch.setenv(name, value)
+        patch.delenv("AWS_PROFILE", raising=False)
+        yield
 
 
 class _Hook:
@@ -105,10 +119,10 @@ def build(standin: Standin) -> Made:
     for number, zone in enumerate(ZONES):
         tags = [{"ResourceType": "subnet", "Tags": ALLOWED}]
         where = {"VpcId": vpc, "AvailabilityZone": zone}
-        subnets[zone] = ec2.create_subnet(CidrBlock=f"10.30.{number}.0/24", TagSpecifications=tags, **where)["Subnet"][
-            "SubnetId"
-        ]
-        public[zone] = ec2.create_subnet(CidrBlock=f"10.30.{number + 10}.0/24", **where)["Subnet"]["SubnetId"]
+        subnets[zone] = ec2.create_subnet(CidrBlock=f"10.30.{16 * number}.0/20", TagSpecifications=tags, **where)[
+            "Subnet"
+        ]["SubnetId"]
+        public[zone] = ec2.create_subnet(CidrBlock=f"10.30.{16 * number + 128}.0/20", **where)["Subnet"]["SubnetId"]
         running[zone] = _instance(standin, subnets[zone])
     # An ACL of its own, as not every subnet has the VPC's.
     acl = ec2.create_network_acl(VpcId=vpc)["NetworkAcl"]["NetworkAclId"]
@@ -166,6 +180,12 @@ def state(standin: Standin) -> dict[str, Any]:
         found[one["LoadBalancerArn"]] = sorted(
             (zone["ZoneName"], zone["SubnetId"]) for zone in one["AvailabilityZones"]
         )
+    for one in standin.client("elasticache").describe_replication_groups()["ReplicationGroups"]:
+        found[one["ARN"]] = [
+            one["Status"],
+            sorted(one["MemberClusters"]),
+            [each["Status"] for each in one["NodeGroups"]],
+        ]
     for one in standin.client("rds").describe_db_instances()["DBInstances"]:
         found[one["DBInstanceArn"]] = [one["DBInstanceStatus"], one["MultiAZ"], one["Endpoint"]]
     return found

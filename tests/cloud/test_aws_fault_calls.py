@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 
 import pytest
-from fault_account import ALLOWED, AMI, ZONES, Calls, Made, build, heal, inject, look, state
+from fault_account import ALLOWED, AMI, ZONES, Calls, build, heal, inject, look, state
 from standin.server import Standin
 
 from ftchaos.platforms.aws import faults
@@ -14,19 +13,10 @@ from ftchaos.platforms.aws import faults
 PAGE = 100  # instances that one call stops
 
 
-@pytest.fixture(scope="module")
-def standin() -> Iterator[Standin]:
-    made = Standin()
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in made.environment.items():
-            patch.setenv(name, value)
-        yield made
-    made.end()
-
-
 @pytest.mark.parametrize("count", [10, 100, 1000])
-def test_calls_grow_by_page(standin: Standin, count: int) -> None:
-    made: Made = build(standin)
+def test_calls_grow_by_page(aws: Standin, count: int) -> None:
+    standin = aws
+    made = build(standin)
     tags = [{"ResourceType": "instance", "Tags": ALLOWED}]
     standin.client("ec2").run_instances(
         ImageId=AMI, MinCount=count, MaxCount=count, SubnetId=made.subnets[ZONES[0]], TagSpecifications=tags

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fault_account import Calls, Killed, heal, inject, look, proves_nothing, state, watching
+from fault_account import Calls, Killed, heal, inject, led_to, look, proves_nothing, state, watching
 from standin import staging
 from standin.server import Standin
 from standin.staging import Staging
@@ -21,13 +21,10 @@ MANNERS = ["polite", "kill", "partition"]
 
 
 @pytest.fixture(scope="module")
-def made() -> Iterator[Staging]:
-    standin = Standin()
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in standin.environment.items():
-            patch.setenv(name, value)
+def made(standin: Standin) -> Iterator[Staging]:
+    with led_to(standin):
+        standin.reset()
         yield staging.build(standin, replicas=0, caches=False)
-    standin.end()
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from fault_account import ZONES, Calls, Killed, Made, build, heal, inject, look, state
+from fault_account import ZONES, Calls, Killed, Made, build, heal, inject, led_to, look, state
 from standin.server import Standin
 
 from ftchaos.errors import HealFailed, Refused, StepFailed
@@ -18,18 +18,9 @@ ZONE = ZONES[0]
 
 
 @pytest.fixture(scope="module")
-def standin() -> Iterator[Standin]:
-    made = Standin()
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in made.environment.items():
-            patch.setenv(name, value)
-        yield made
-    made.end()
-
-
-@pytest.fixture(scope="module")
-def made(standin: Standin) -> Made:
-    return build(standin)
+def made(standin: Standin) -> Iterator[Made]:
+    with led_to(standin):
+        yield build(standin)
 
 
 @pytest.fixture

@@ -45,25 +45,57 @@ class Operation:
 
 OWNER = "ftchaos-run"  # the key of the tag that carries the id of the run that made something
 
+EC2 = "arn:aws:ec2:{region}:{account}:"
+GROUPS = "arn:aws:autoscaling:{region}:{account}:autoScalingGroup:*"
 SECRETS = "arn:aws:secretsmanager:{region}:{account}:secret:*"
 
 CALLS: tuple[Operation, ...] = (
     # Read
     Operation("read", "sts:GetCallerIdentity"),
+    Operation("read", "autoscaling:DescribeAutoScalingGroups"),
     Operation("read", "backup:GetBackupPlan"),
     Operation("read", "backup:ListBackupPlans"),
     Operation("read", "backup:ListRecoveryPointsByResource"),
     Operation("read", "ec2:DescribeInstances"),
+    Operation("read", "ec2:DescribeNetworkAcls"),
     Operation("read", "ec2:DescribeSubnets"),
+    Operation("read", "elasticache:DescribeCacheClusters"),
+    Operation("read", "elasticache:DescribeCacheSubnetGroups"),
+    Operation("read", "elasticache:DescribeEvents"),
     Operation("read", "elasticache:DescribeReplicationGroups"),
+    Operation("read", "elbv2:DescribeLoadBalancers"),
     Operation("read", "rds:DescribeAccountAttributes"),
     Operation("read", "rds:DescribeDBClusters"),
     Operation("read", "rds:DescribeDBInstances"),
+    Operation("read", "resourcegroupstaggingapi:GetResources", "tag:GetResources"),
     Operation("read", "s3:GetBucketVersioning", resources=("arn:aws:s3:::*",)),
     Operation("read", "secretsmanager:DescribeSecret", resources=(SECRETS,)),
     # Drills
     # Faults
-)
+    Operation("faults", "autoscaling:ResumeProcesses", resources=(GROUPS,), condition="tagged"),
+    Operation("faults", "autoscaling:SuspendProcesses", resources=(GROUPS,), condition="tagged"),
+    Operation("faults", "autoscaling:UpdateAutoScalingGroup", resources=(GROUPS,), condition="tagged"),
+    Operation(
+        "faults", "ec2:CreateNetworkAcl", resources=(f"{EC2}network-acl/*", f"{EC2}vpc/*"), also=("ec2:CreateTags",)
+    ),
+    Operation("faults", "ec2:DeleteNetworkAcl", resources=(f"{EC2}network-acl/*",), condition="owned"),
+    # It names an ACL of ours and a subnet, and on the way back an ACL that carries no tag: no condition fits all.
+    Operation("faults", "ec2:ReplaceNetworkAclAssociation", resources=(f"{EC2}network-acl/*", f"{EC2}subnet/*")),
+    Operation("faults", "ec2:StartInstances", resources=(f"{EC2}instance/*",), condition="tagged"),
+    Operation("faults", "ec2:StopInstances", resources=(f"{EC2}instance/*",), condition="tagged"),
+    Operation(
+        "faults", "elasticache:TestFailover",
+        resources=("arn:aws:elasticache:{region}:{account}:replicationgroup:*",), condition="tagged",
+    ),
+    Operation(
+        "faults", "elbv2:SetSubnets",
+        resources=("arn:aws:elasticloadbalancing:{region}:{account}:loadbalancer/*",), condition="tagged",
+    ),
+    Operation(
+        "faults", "rds:FailoverDBCluster", resources=("arn:aws:rds:{region}:{account}:cluster:*",), condition="tagged"
+    ),
+    Operation("faults", "rds:RebootDBInstance", resources=("arn:aws:rds:{region}:{account}:db:*",), condition="tagged"),
+)  # fmt: skip
 
 
 def action(service: str, operation: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ftchaos.errors import StepFailed
+from ftchaos.platforms.aws import roles
 from ftchaos.platforms.aws.inventory import Copy, Database, Shard, tags
 
 if TYPE_CHECKING:
@@ -143,15 +144,7 @@ def _node(member: Mapping[str, Any], nodes: Mapping[str, Mapping[str, Any]]) -> 
 
 
 def _leads(node: Copy, tls: bool, role: Callable[[str, int, bool], str]) -> bool:
-    return role(node.host, node.port, tls) == "master"
-
-
-def no_role(host: str, port: int, tls: bool) -> str:
-    """The role of a node that nobody can ask."""
-    raise StepFailed(
-        f"nobody says whether {host}:{port} takes writes",
-        "ElastiCache does not say it of a Redis Cluster: ask the node",
-    )
+    return role(node.host, node.port, tls) == roles.PRIMARY
 
 
 def tested(access: Access) -> int:

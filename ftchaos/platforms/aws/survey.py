@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ftchaos.errors import StepFailed
-from ftchaos.platforms.aws import stores
+from ftchaos.platforms.aws import roles, stores
 from ftchaos.platforms.aws.inventory import (
     Balancer,
     Group,
@@ -24,6 +24,7 @@ from ftchaos.platforms.aws.inventory import (
 )
 
 if TYPE_CHECKING:
+    from ftchaos.config import Environment
     from ftchaos.platforms.aws.access import Access
 
 PORT_TAG = "ftchaos-port"
@@ -40,7 +41,7 @@ def take(
     mysql: str = "",
     redis: str = "",
     client_zone: str = "",
-    role: Callable[[str, int, bool], str] | None = None,
+    role: Callable[[str, int, bool], str] = roles.ask,
 ) -> Inventory:
     """All that carries the tag, and how it stands now.
 
@@ -57,7 +58,7 @@ def take(
     subnets = tuple(_subnets(access, tag))
     zone_of = {one.id: one.zone for one in subnets}
     tagged = _tagged(access, tag)
-    shards = tuple(stores.shards(access, tagged, role or stores.no_role))
+    shards = tuple(stores.shards(access, tagged, role))
     return Inventory(
         place=access.place.to_json(),
         tag="=".join(tag),
@@ -71,6 +72,20 @@ def take(
         databases=tuple(stores.databases(access, tag)),
         shards=shards,
         tested=stores.tested(access) if shards else 0,
+    )
+
+
+def of(access: Access, settings: Environment, role: Callable[[str, int, bool], str] = roles.ask) -> Inventory:
+    """The same, as an environment is configured."""
+    key, _, value = settings.tag.partition("=")
+    mysql, redis = settings.mysql, settings.redis
+    return take(
+        access,
+        tag=(key, value),
+        mysql=(mysql.instance or mysql.cluster or "") if mysql else "",
+        redis=redis.replication_group if redis else "",
+        client_zone=settings.client_zone or "",
+        role=role,
     )
 
 

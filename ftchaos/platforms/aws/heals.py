@@ -1,0 +1,24 @@
+"""The heals of AWS by name, each from its undo record alone and harmless when repeated."""
+
+from __future__ import annotations
+
+from ftchaos.errors import HealFailed
+from ftchaos.platforms.aws import faults
+from ftchaos.platforms.aws.access import Access, Place
+from ftchaos.undo import Record
+
+FAULT = "fault:"
+
+
+def heal(record: Record) -> str:
+    """Heal one record, in the account and region that it names.
+
+    Raises:
+        HealFailed: the harm remains, or nobody knows this heal.
+        Refused: the credentials are of another account.
+    """
+    if record.heal.startswith(FAULT) and (fault := faults.FAULTS.get(record.heal.removeprefix(FAULT))):
+        access = Access(Place.from_json(dict(record.arguments["place"])))
+        access.ensure_right_place()
+        return fault.heal(access, record.arguments)
+    raise HealFailed(f"AWS knows no heal '{record.heal}'", "a newer ftchaos may have written this undo log")

@@ -1,0 +1,32 @@
+"""Who leads a shard of a Redis Cluster: the nodes themselves say it, as ElastiCache does not."""
+
+from __future__ import annotations
+
+from ftchaos.errors import StepFailed
+
+PRIMARY = "master"  # the word of the protocol
+ANSWER_S = 5.0
+
+
+def ask(host: str, port: int, tls: bool, password: str = "") -> str:
+    """What a node says that it is: ``master`` or ``slave``.
+
+    Args:
+        tls: whether its group encrypts in transit; its certificate is verified.
+        password: of the group, where it has one.
+
+    Raises:
+        StepFailed: it does not answer, or not to us.
+    """
+    import redis
+
+    timeouts = {"socket_timeout": ANSWER_S, "socket_connect_timeout": ANSWER_S}
+    try:
+        with redis.Redis(host, port, ssl=tls, password=password or None, **timeouts) as client:
+            said = client.execute_command("ROLE")[0]
+    except (redis.RedisError, OSError) as error:
+        raise StepFailed(
+            f"{host}:{port} does not say whether it takes writes: {str(error).splitlines()[0]}",
+            "reach the cache from here, or name its replication group's password",
+        ) from error
+    return said.decode() if isinstance(said, bytes) else str(said)
