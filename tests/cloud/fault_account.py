@@ -126,6 +126,10 @@ def build(standin: Standin) -> Made:
         running[zone] = _instance(standin, subnets[zone])
     # An ACL of its own, as not every subnet has the VPC's.
     acl = ec2.create_network_acl(VpcId=vpc)["NetworkAcl"]["NetworkAclId"]
+    for egress in (False, True):
+        ec2.create_network_acl_entry(
+            NetworkAclId=acl, RuleNumber=100, Protocol="-1", RuleAction="allow", Egress=egress, CidrBlock="0.0.0.0/0"
+        )
     association = survey.associations(reach(standin), [vpc])[subnets[ZONES[0]]][0]
     ec2.replace_network_acl_association(AssociationId=association, NetworkAclId=acl)
     stopped = _instance(standin, subnets[ZONES[0]])

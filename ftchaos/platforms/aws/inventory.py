@@ -90,13 +90,20 @@ class Balancer:
 
 @dataclass(frozen=True)
 class Copy:
-    """One server of a database: a writer, a reader or a standby that nobody reaches."""
+    """One server of a database or a cache: who takes writes, a reader, or a standby that nobody reaches.
+
+    Attributes:
+        host, port: its own address; empty for a standby.
+        tier: for Aurora, who is promoted first.
+        tls: whether it speaks nothing but TLS.
+    """
 
     name: str
     zone: str
     host: str = ""
     port: int = 0
     tier: int = 0
+    tls: bool = False
 
 
 @dataclass(frozen=True)

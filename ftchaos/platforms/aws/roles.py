@@ -19,10 +19,14 @@ def ask(host: str, port: int, tls: bool, password: str = "") -> str:
         StepFailed: it does not answer, or not to us.
     """
     import redis
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
 
-    timeouts = {"socket_timeout": ANSWER_S, "socket_connect_timeout": ANSWER_S}
     try:
-        with redis.Redis(host, port, ssl=tls, password=password or None, **timeouts) as client:
+        with redis.Redis(
+            host, port, ssl=tls, password=password or None, socket_timeout=ANSWER_S, socket_connect_timeout=ANSWER_S,
+            retry=Retry(NoBackoff(), 0),
+        ) as client:  # fmt: skip
             said = client.execute_command("ROLE")[0]
     except (redis.RedisError, OSError) as error:
         raise StepFailed(

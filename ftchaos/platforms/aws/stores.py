@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from ftchaos.errors import StepFailed
@@ -66,19 +67,24 @@ def _grouped(server: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return list(server.get("DBSubnetGroup", {}).get("Subnets", []))
 
 
-def _by_zone(subnets: Iterable[Mapping[str, Any]]) -> dict[str, Sequence[str]]:
+def _by_zone(
+    subnets: Iterable[Mapping[str, Any]], zone_of: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, Sequence[str]]:
     found: dict[str, Sequence[str]] = {}
     for subnet in subnets:
-        zone = subnet["SubnetAvailabilityZone"]["Name"]
+        zone = subnet["SubnetAvailabilityZone"].get("Name") or zone_of.get(subnet["SubnetIdentifier"], "")
         found[zone] = [*found.get(zone, []), subnet["SubnetIdentifier"]]
     return found
 
 
-def shards(access: Access, tagged: set[str], role: Callable[[str, int, bool], str]) -> Iterator[Shard]:
+def shards(
+    access: Access, tagged: set[str], zone_of: Mapping[str, str], role: Callable[[str, int, bool], str]
+) -> Iterator[Shard]:
     """The shards of those replication groups, and who writes.
 
     Args:
         tagged: ARNs that carry the tag.
+        zone_of: the zones of subnets that are known already, as not every answer names them.
         role: see :func:`ftchaos.platforms.aws.survey.take`.
     """
     if not any(":replicationgroup:" in arn for arn in tagged):
@@ -90,11 +96,13 @@ def shards(access: Access, tagged: set[str], role: Callable[[str, int, bool], st
             continue
         access.ensure_ours(group["ARN"])
         if not nodes:
-            nodes, subnets = _cache_nodes(access), _cache_subnets(access)
+            nodes, subnets = _cache_nodes(access), _cache_subnets(access, zone_of)
         for shard in group["NodeGroups"]:
-            copies = [(_node(member, nodes), member.get("CurrentRole", "")) for member in shard["NodeGroupMembers"]]
             tls = bool(group.get("TransitEncryptionEnabled"))
-            leads = [one for one, said in copies if said == "primary" or (not said and _leads(one, tls, role))]
+            copies = [
+                (_node(member, nodes, tls), member.get("CurrentRole", "")) for member in shard["NodeGroupMembers"]
+            ]
+            leads = [one for one, said in copies if said == "primary" or (not said and _leads(one, role))]
             if len(leads) != 1:
                 raise StepFailed(
                     f"the shard {shard['NodeGroupId']} of {group['ReplicationGroupId']} has {len(leads)} primaries",
@@ -121,9 +129,9 @@ def _cache_nodes(access: Access) -> dict[str, Mapping[str, Any]]:
     }
 
 
-def _cache_subnets(access: Access) -> dict[str, dict[str, Sequence[str]]]:
+def _cache_subnets(access: Access, zone_of: Mapping[str, str]) -> dict[str, dict[str, Sequence[str]]]:
     return {
-        one["CacheSubnetGroupName"]: _by_zone(one["Subnets"])
+        one["CacheSubnetGroupName"]: _by_zone(one["Subnets"], zone_of)
         for one in access.pages("elasticache", "describe_cache_subnet_groups", "CacheSubnetGroups")
     }
 
@@ -132,7 +140,7 @@ def _key(member: Mapping[str, Any]) -> str:
     return f"{member['CacheClusterId']}/{member['CacheNodeId']}"
 
 
-def _node(member: Mapping[str, Any], nodes: Mapping[str, Mapping[str, Any]]) -> Copy:
+def _node(member: Mapping[str, Any], nodes: Mapping[str, Mapping[str, Any]], tls: bool) -> Copy:
     known = nodes.get(_key(member), {})
     endpoint = member.get("ReadEndpoint") or known.get("Endpoint") or {}
     return Copy(
@@ -140,11 +148,12 @@ def _node(member: Mapping[str, Any], nodes: Mapping[str, Mapping[str, Any]]) -> 
         member.get("PreferredAvailabilityZone") or known.get("CustomerAvailabilityZone", ""),
         endpoint.get("Address", ""),
         endpoint.get("Port", 0),
+        tls=tls,
     )
 
 
-def _leads(node: Copy, tls: bool, role: Callable[[str, int, bool], str]) -> bool:
-    return role(node.host, node.port, tls) == roles.PRIMARY
+def _leads(node: Copy, role: Callable[[str, int, bool], str]) -> bool:
+    return role(node.host, node.port, node.tls) == roles.PRIMARY
 
 
 def tested(access: Access) -> int:

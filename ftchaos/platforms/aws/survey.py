@@ -58,7 +58,7 @@ def take(
     subnets = tuple(_subnets(access, tag))
     zone_of = {one.id: one.zone for one in subnets}
     tagged = _tagged(access, tag)
-    shards = tuple(stores.shards(access, tagged, role))
+    shards = tuple(stores.shards(access, tagged, zone_of, role))
     return Inventory(
         place=access.place.to_json(),
         tag="=".join(tag),

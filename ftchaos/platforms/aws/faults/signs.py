@@ -24,7 +24,13 @@ def mysql(copy: Copy) -> dict[str, Mapping[str, Any]]:
 
 
 def redis(node: Copy) -> dict[str, Mapping[str, Any]]:
-    return {node.name: {"host": node.host, "port": node.port, "kind": "tcp"}} if node.host else {}
+    """A node of a cache lives whatever it answers, even that it wants a password; behind TLS it is only looked at."""
+    if not node.host:
+        return {}
+    where = {"host": node.host, "port": node.port}
+    if node.tls:
+        return {node.name: {**where, "kind": "tcp"}}
+    return {node.name: {**where, "kind": "redis", "command": "PING", "matches": r"^(\+PONG|-NOAUTH)"}}
 
 
 def instance(one: Instance) -> dict[str, Mapping[str, Any]]:
