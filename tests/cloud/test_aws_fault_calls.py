@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from fault_account import ALLOWED, AMI, ZONES, Calls, build, heal, inject, look, state
+from fault_account import ALLOWED, AMI, ZONES, Calls, build, heal, inject, look
 from standin.server import Standin
 
 from ftchaos.platforms.aws import faults
@@ -21,11 +21,11 @@ def test_calls_grow_by_page(aws: Standin, count: int) -> None:
     standin.client("ec2").run_instances(
         ImageId=AMI, MinCount=count, MaxCount=count, SubnetId=made.subnets[ZONES[0]], TagSpecifications=tags
     )
-    before = state(standin)
     calls = Calls()
-    harm = faults.find("fail_zone").plan(look(standin, calls), zone=ZONES[0])
+    before = look(standin, calls)
+    harm = faults.find("fail_zone").plan(before, zone=ZONES[0])
     inject(standin, "fail_zone", harm, calls)
-    stopped = sum(one[0] == "stopped" for one in state(standin).values() if isinstance(one, list))
+    stopped = sum(one.state == "stopped" for one in look(standin).instances)
     heal(standin, "fail_zone", harm, calls)
     by_name = Counter(calls.made)
     pages = -(-(count + 1) // PAGE)
@@ -33,4 +33,4 @@ def test_calls_grow_by_page(aws: Standin, count: int) -> None:
     assert count + 2 == stopped  # those, the one that every account has, and the one that was stopped before
     assert (pages, pages) == (by_name["ec2:StopInstances"], by_name["ec2:StartInstances"])
     assert sum(by_name.values()) <= 30 + 6 * pages
-    assert before == state(standin)
+    assert before == look(standin)

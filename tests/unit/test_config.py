@@ -119,11 +119,12 @@ def test_keys_of_an_environment_on_aws_are_read(tmp_path: Path) -> None:
     text += (
         "    backup: {plan: nightly, vault: Default}\n    buckets: [ft-uploads]\n    zones: [us-east-1a, us-east-1b]\n"
     )
+    text += "    client_zone: outside\n"
     found = _load(tmp_path, text).environments["a"]
 
     assert found.drill is not None
     assert ("db.t4g.medium", "us-west-2") == (found.drill.instance_class, found.drill.region)
-    assert ("ftchaos=allowed", []) == (found.tag, found.lacks)
+    assert ("ftchaos=allowed", [], "outside") == (found.tag, found.lacks, found.client_zone)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
 """Subnets without a network: an ACL without rules denies all, in both directions, and drops what was open.
 
-The ACL carries a tag of this fault alone, so that a heal finds it although its id was not known when the undo was
-written. It finds associations by their subnet: their id changes each time they are replaced.
+The ACL carries the tag of what ftchaos made, with a value of this fault alone, so that a heal finds it although its id
+was not known when the undo was written. Associations are found by their subnet: their id changes each time they are
+replaced.
 
 Source: Amazon VPC user guide, network ACLs are stateless and deny what no rule allows.
 """
@@ -13,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ftchaos.errors import HealFailed, StepFailed
+from ftchaos.platforms.aws.calls import OWNER
 from ftchaos.platforms.aws.faults.mending import Mending
 from ftchaos.platforms.aws.inventory import Subnet
 from ftchaos.platforms.aws.survey import associations
@@ -20,7 +22,6 @@ from ftchaos.platforms.aws.survey import associations
 if TYPE_CHECKING:
     from ftchaos.platforms.aws.access import Access
 
-TAG = "ftchaos-fault"
 SEEN_S = 60.0
 
 
@@ -50,7 +51,7 @@ def inject(access: Access, undo: Mapping[str, Any]) -> str:
 
 
 def _create(access: Access, vpc: str, token: str) -> str:
-    tags = [{"Key": TAG, "Value": token}, {"Key": "Name", "Value": f"ftchaos-{token}"}]
+    tags = [{"Key": OWNER, "Value": token}, {"Key": "Name", "Value": f"ftchaos-{token}"}]
     made = access.client("ec2").create_network_acl(
         VpcId=vpc, ClientToken=f"{token}-{vpc}"[:64], TagSpecifications=[{"ResourceType": "network-acl", "Tags": tags}]
     )["NetworkAcl"]["NetworkAclId"]
@@ -80,7 +81,7 @@ def heal(access: Access, undo: Mapping[str, Any], mending: Mending) -> None:
         association, acl, tags = now[one["subnet"]]
         if acl == one["acl"]:
             return None
-        if tags.get(TAG) != undo["token"]:
+        if tags.get(OWNER) != undo["token"]:
             return f"{one['subnet']} was given {acl} by somebody else"
         _replace(access, association, one["acl"])
         back.append(one["subnet"])
@@ -105,5 +106,5 @@ def _delete(access: Access, token: str) -> None:
 
 
 def _ours(access: Access, token: str) -> list[Mapping[str, Any]]:
-    which = [{"Name": f"tag:{TAG}", "Values": [token]}]
+    which = [{"Name": f"tag:{OWNER}", "Values": [token]}]
     return list(access.pages("ec2", "describe_network_acls", "NetworkAcls", Filters=which))
