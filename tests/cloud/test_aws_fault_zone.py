@@ -10,8 +10,9 @@ from fault_account import ZONES, Calls, Killed, Made, build, heal, inject, led_t
 from standin.server import Standin
 
 from ftchaos.errors import HealFailed, Refused, StepFailed
-from ftchaos.platforms.aws import faults
+from ftchaos.platforms.aws import faults, heals
 from ftchaos.platforms.base import Harm
+from ftchaos.undo import Record
 
 FAULT = "fail_zone"
 ZONE = ZONES[0]
@@ -192,3 +193,18 @@ def test_a_subnet_that_changed_since_the_plan_is_not_cut_off(
 def test_a_zone_without_anything_tagged_is_refused(standin: Standin, made: Made) -> None:
     with pytest.raises(Refused, match="carries the tag"):
         _plan(standin, zone="us-east-1f")
+
+
+def test_the_record_alone_leads_the_heal_to_the_right_account(
+    standin: Standin, made: Made, before: dict[str, Any]
+) -> None:
+    harm = _plan(standin)
+    inject(standin, FAULT, harm)
+    foreign = {**harm.undo, "place": {**harm.undo["place"], "account": "999999999999"}}
+    with pytest.raises(Refused, match="of the account 123456789012"):
+        heals.heal(Record(1, "aws", f"{heals.FAULT}{FAULT}", foreign, "why"))
+    with pytest.raises(HealFailed, match="AWS knows no heal"):
+        heals.heal(Record(1, "aws", f"{heals.FAULT}jump_clock", harm.undo, "why"))
+    heals.heal(Record(1, "aws", f"{heals.FAULT}{FAULT}", harm.undo, "why"))
+
+    assert before == state(standin)
