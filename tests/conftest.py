@@ -8,7 +8,7 @@ import pytest
 pytest.register_assert_rewrite("stages")
 
 HERE = Path(__file__).parent
-ALONE = ("experiments", "drills/test_restore.py", "lab/test_witness.py", "lab/test_workload")
+ALONE = ("experiments", "drills/test_restore.py", "lab/test_app.py", "lab/test_witness.py", "lab/test_workload")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
