@@ -121,7 +121,6 @@ class Environment(_Strict):
         role: the ARN of a role to assume on AWS, in the account of the environment.
         endpoint: a loopback address that stands for AWS in tests; without it AWS itself is called.
         tag: what a resource on AWS carries that may be harmed.
-        zones: those of the environment on AWS; without them, those that its parts are in.
         client_zone: the zone that ftchaos and its clients run in, or ``outside``; without it the machine is asked.
         buckets: those that files are kept in.
     """
@@ -138,7 +137,6 @@ class Environment(_Strict):
     profile: str | None = Field(default=None, min_length=1)
     endpoint: str | None = None
     tag: cloud.TagPair = cloud.TAG
-    zones: list[cloud.Zone] = []
     client_zone: cloud.ClientZone | None = None
     mysql: cloud.Mysql | None = None
     redis: cloud.Redis | None = None
@@ -182,9 +180,6 @@ class Environment(_Strict):
             raise ValueError("an 'endpoint' stands for AWS in tests and is on this machine, like http://127.0.0.1:5000")
         if self.role is not None and self.account is not None and f"::{self.account}:" not in self.role:
             raise ValueError(f"the 'role' is not in the account {self.account}")
-        for zone in self.zones:
-            if self.region is not None and zone[:-1] != self.region:
-                raise ValueError(f"the zone {zone!r} is not in the region {self.region}")
         secret = cloud.ARN.fullmatch(self.mysql.secret or "") if self.mysql else None
         if secret and self.lacks == [] and (secret["account"], secret["region"]) != (self.account, self.region):
             raise ValueError(f"the 'secret' of mysql is not in the account {self.account} and the region {self.region}")
