@@ -143,16 +143,16 @@ def test_replay_that_somebody_stops_is_no_success(lost: Disaster, restored: Serv
 
     def stop() -> None:
         with restored.connect() as connection:
-            until(lambda: lost.flavour.replica_status(connection))
+            until(lambda: (status := lost.flavour.replica_status(connection)) and status.applying)
+            release.start()
             session.execute(connection, [lost.flavour.stop_applying()])
 
-    # A lock on a table that every second transaction writes holds the replay, until it is stopped.
+    # A lock on a table that every second transaction writes holds the replay, until somebody is about to stop it.
     with restored.connect() as connection:
         session.execute(connection, ["LOCK TABLES ftchaos.ledger_writes WRITE"])
+        release = threading.Timer(1.5, lambda: session.execute(connection, ["UNLOCK TABLES"]))
         stopper = threading.Thread(target=stop)
         stopper.start()
-        release = threading.Timer(1.5, lambda: session.execute(connection, ["UNLOCK TABLES"]))
-        release.start()
         with pytest.raises(StepFailed, match="ended early"):
             replay.replay(restored, found)
         stopper.join()
