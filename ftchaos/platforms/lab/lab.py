@@ -232,8 +232,8 @@ def dead() -> list[str]:
 
 def _abandon(folder: Path) -> None:
     """Tear down a lab of ours that did not come up, whatever became of it."""
+    _ask_down(folder)  # also where a signal came while it was begun, so that we never learned of its process
     if folder in _heads:
-        _ask_down(folder)
         _heads[folder].kill()
         _reap(folder)
     with suppress(StepFailed, OSError):  # why it did not come up matters more
