@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from standin import scaling
+from standin.caches import Caches
 from standin.database import fresh
 from standin.gate import Handler
 from standin.rds import Rds
@@ -22,7 +23,8 @@ def assemble(folder: Path) -> tuple[World, dict[tuple[str, str], Handler], Comma
     scaling.spread()
     world = World(folder)
     databases = Rds(world)
-    zones = Zones(world, databases)
+    caches = Caches(world)
+    zones = Zones(world, databases, caches)
 
     def age(instance: str, by_s: float, region: str = "us-east-1") -> None:
         """Let an instance have been there for longer: it can be restored to its first image at any time since."""
@@ -42,4 +44,4 @@ def assemble(folder: Path) -> tuple[World, dict[tuple[str, str], Handler], Comma
             if record.database
         },
     }
-    return world, {**databases.handlers, **zones.handlers}, commands
+    return world, {**databases.handlers, **caches.handlers, **zones.handlers}, commands

@@ -89,6 +89,22 @@ class Staging:
         found: dict[str, Any] = until(available, timeout_s, f"{name} available")
         return found
 
+    def cache(self) -> dict[str, Any]:
+        """What ``DescribeReplicationGroups`` says of the replication group."""
+        found = self.standin.client("elasticache").describe_replication_groups(ReplicationGroupId=GROUP)
+        described: dict[str, Any] = found["ReplicationGroups"][0]
+        return described
+
+    def await_cache(self, timeout_s: float = 30) -> dict[str, Any]:
+        """What is said of the replication group as soon as it is available."""
+
+        def available() -> dict[str, Any] | None:
+            described = self.cache()
+            return described if described["Status"] == "available" else None
+
+        found: dict[str, Any] = until(available, timeout_s, f"{GROUP} available")
+        return found
+
 
 def build(standin: Standin, weaknesses: Weaknesses | None = None, *, replicas: int = 2, caches: bool = True) -> Staging:
     """Build a staging in an empty account.
@@ -103,17 +119,19 @@ def build(standin: Standin, weaknesses: Weaknesses | None = None, *, replicas: i
     made = Staging(standin)
     standin.settings(creating_s=0, backing_up_s=0, lag_s=1)
     _network(made, wrong)
+    if caches:
+        _caches(made, wrong)
     _database(made, wrong)  # it comes up meanwhile
     _servers(made, wrong)
     _buckets(made, wrong)
     _replicas(made, wrong, replicas)
-    if caches:
-        _caches(made, wrong)
     _secret(made)
     standin.command("age", instance=INSTANCE, by_s=_ACCESS_DAYS * 86400)
     _backups(made, wrong)
     for name in REPLICAS[:replicas]:
         made.await_available(name)
+    if caches:
+        made.await_cache()
     standin.settings(creating_s=0.3, backing_up_s=0.3)
     standin.clear()
     return made
@@ -257,7 +275,7 @@ def _caches(made: Staging, wrong: Weaknesses) -> None:
         CacheSubnetGroupName="staging", CacheSubnetGroupDescription="staging", SubnetIds=list(made.subnets.values())
     )
     caches.create_replication_group(
-        ReplicationGroupId=GROUP, ReplicationGroupDescription="staging", Engine="redis", CacheNodeType="cache.t3.micro",
+        ReplicationGroupId=GROUP, ReplicationGroupDescription="staging", Engine="redis", CacheNodeType="cache.t3.micro", ClusterMode="enabled",
         NumNodeGroups=3, ReplicasPerNodeGroup=1, AutomaticFailoverEnabled=True, MultiAZEnabled=True,
         CacheSubnetGroupName="staging", Tags=_tags(wrong),
     )  # fmt: skip

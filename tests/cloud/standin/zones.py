@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 from standin.call import Call, Refused
+from standin.caches import Caches
 from standin.rds import Rds
 from standin.world import Instance, World, ec2, rds
 
@@ -20,9 +21,10 @@ _ACL_CALLS = (
 class Zones:
     """The handlers of EC2."""
 
-    def __init__(self, world: World, databases: Rds) -> None:
+    def __init__(self, world: World, databases: Rds, caches: Caches) -> None:
         self.world = world
         self._databases = databases
+        self._caches = caches
         self.handlers: dict[tuple[str, str], Any] = {("ec2", name): self.change_acl for name in _ACL_CALLS}
         self.handlers["ec2", "DeleteSecurityGroup"] = self.delete_security_group
 
@@ -33,6 +35,7 @@ class Zones:
                 if place.region == call.region:
                     self.world.place_changed(place)
             self._notice(call.region)
+            self._caches.notice(call.region)
         return answer
 
     def delete_security_group(self, call: Call) -> Any:
