@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 from moto.elasticache.models import elasticache_backends
+
 from standin.call import Call, Refused
 from standin.nodes import Node, Servers
 from standin.proxy import Proxy

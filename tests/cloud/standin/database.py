@@ -118,9 +118,17 @@ class Database:
         self.execute("STOP SLAVE", "RESET SLAVE ALL", "SET GLOBAL read_only = 0")
 
     def image(self, target: Path) -> None:
-        """Copy the data as a snapshot of the disk holds it: of one instant, without a shutdown."""
+        """Copy the data as a snapshot of the disk holds it: of one instant, without a shutdown; see :meth:`mend`."""
         with self._lock, self._held():
             template.copy(self._data, target)
+        (target / session.SOCKET).unlink(missing_ok=True)
+
+    def mend(self, image: Path) -> None:
+        """Let a snapshot recover as after a crash, with its binary log, and then do without that log."""
+        with start_plain(self._flavour, image, name="snapshot"):
+            pass
+        for log in image.glob("binlog.*"):
+            log.unlink()
 
     def restore(self, target: Path, until: datetime.datetime | None) -> None:
         """Make a data folder that holds what was committed before a second: the first image, and the binary log since.

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import redis
+
 from standin import processes
 from standin.world import Place
 

@@ -7,7 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from standin import scaling
+from standin import scaling, tagging
+from standin.aurora import Aurora
+from standin.backup import Backup
 from standin.caches import Caches
 from standin.database import fresh
 from standin.gate import Handler
@@ -24,6 +26,8 @@ def assemble(folder: Path) -> tuple[World, dict[tuple[str, str], Handler], Comma
     world = World(folder)
     databases = Rds(world)
     caches = Caches(world)
+    aurora = Aurora(world, databases)
+    backup = Backup(world, databases)
     zones = Zones(world, databases, caches)
 
     def age(instance: str, by_s: float, region: str = "us-east-1") -> None:
@@ -37,11 +41,15 @@ def assemble(folder: Path) -> tuple[World, dict[tuple[str, str], Handler], Comma
         "settings": lambda **values: world.settings.change(values),
         "age": age,
         "password": lambda: fresh()[1],
-        "recovery_point": lambda **_: None,
+        "recovery_point": backup.add_point,
         "processes": lambda: {
             record.model.db_instance_identifier: record.database.pid
             for record in world.instances.values()
             if record.database
         },
     }
-    return world, {**databases.handlers, **caches.handlers, **zones.handlers}, commands
+    handlers = {**databases.handlers, **aurora.handlers, **caches.handlers, **backup.handlers, **zones.handlers}
+    handlers["resourcegroupstaggingapi", "GetResources"] = tagging.get_resources
+    for name in ("DescribeAutoScalingGroups", "DescribeAutoScalingInstances"):
+        handlers["autoscaling", name] = scaling.examine
+    return world, handlers, commands

@@ -21,15 +21,15 @@ class Switchboard:
         future: Future[Any] = asyncio.run_coroutine_threadsafe(work, self._loop)
         return future.result(30)
 
-    def proxy(self, port: int = 0) -> Proxy:
+    def proxy(self, port: int = 0, address: str = "127.0.0.1") -> Proxy:
         """A new proxy that leads nowhere yet; its port is chosen when 0."""
         made = Proxy(self)
-        self.run(made.listen(port))
+        self.run(made.listen(address, port))
         return made
 
 
 class Proxy:
-    """One listening address of 127.0.0.1.
+    """One listening address of this machine.
 
     Attributes:
         port: where it listens.
@@ -42,10 +42,10 @@ class Proxy:
         self._writers: set[asyncio.StreamWriter] = set()
         self.port = 0
 
-    async def listen(self, port: int) -> None:
+    async def listen(self, address: str, port: int) -> None:
         """Begin to listen."""
         self._open.set()
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", port)
+        self._server = await asyncio.start_server(self._serve, address, port)
         self.port = self._server.sockets[0].getsockname()[1]
 
     def lead(self, port: int | None) -> None:

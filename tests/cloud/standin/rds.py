@@ -5,15 +5,18 @@ from __future__ import annotations
 import datetime
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from moto.kms.models import kms_backends
 from moto.rds.models import DBInstance, DBSubnetGroup
 
+from ftchaos.mysql import template
 from standin import database as databases
-from standin.call import Call, Refused
+from standin.call import Answer, Call, Refused
 from standin.database import Database
-from standin.world import Instance, Place, World, aware, ec2, now, rds
+from standin.world import ACCOUNT, Instance, Place, World, aware, ec2, now, rds
 
 BUSY = ("creating", "backing-up", "modifying", "rebooting", "deleting", "resetting-master-credentials")
 
@@ -51,7 +54,7 @@ class Rds:
     def create(self, call: Call) -> Any:
         if call.params.get("DBClusterIdentifier"):
             return None
-        self._check_groups(call)
+        self._check_groups(call.region, call.params)
         call_answer = call.moto()
         if not call_answer.ok:
             return call_answer
@@ -113,7 +116,9 @@ class Rds:
                 "InvalidParameterValue", f"The instance cannot be restored to a time earlier than {source.earliest_at}."
             )
         at = aware(wanted) if wanted else latest
-        model = self._restored(call, call.params["TargetDBInstanceIdentifier"], source.model)
+        key = source.model.kms_key_id if source.model.storage_encrypted else None
+        name = call.params["TargetDBInstanceIdentifier"]
+        model = self._restored(call.region, call.params, name, source.model, key, call.moto)
         if not isinstance(model, DBInstance):
             return model
         record = self.register(call.region, model, call.params)
@@ -122,12 +127,24 @@ class Rds:
 
     def restore_snapshot(self, call: Call) -> Any:
         snapshot = self._snapshot(call, call.params["DBSnapshotIdentifier"])
+        return self.restore_from(call.region, call.params, snapshot, call.moto)
+
+    def restore_from(self, region: str, params: dict[str, Any], snapshot: Any, make: Callable[[], Answer]) -> Any:
+        """Restore an instance from a snapshot.
+
+        Args:
+            region: where.
+            params: as those of ``RestoreDBInstanceFromDBSnapshot``.
+            snapshot: moto's.
+            make: lets moto make its model.
+        """
         if snapshot.status != "available":
             raise Refused("InvalidDBSnapshotState", f"{snapshot.resource_id} is {snapshot.status}.")
-        model = self._restored(call, call.params["DBInstanceIdentifier"], snapshot.database)
+        key = snapshot.kms_key_id if snapshot.encrypted else None
+        model = self._restored(region, params, params["DBInstanceIdentifier"], snapshot.database, key, make)
         if not isinstance(model, DBInstance):
             return model
-        record = self.register(call.region, model, call.params)
+        record = self.register(region, model, params)
         self.world.beside(self._bring_up, record, self.world.images[snapshot.arn], None)
         self._tell(record, f"Restored from snapshot {snapshot.resource_id}", "restoration")
         return {"DBInstance": model}
@@ -220,7 +237,7 @@ class Rds:
         snapshot.status, snapshot.percent_progress = "creating", 0
         image = self.world.images[snapshot.arn] = self.world.path("snapshot")
         record.database.image(image)
-        self.world.beside(self._complete, snapshot, self.world.settings.snapshot_s)
+        self.world.beside(self._complete, snapshot, self.world.settings.snapshot_s, record.database.mend, image)
 
     def copy_snapshot(self, call: Call) -> Any:
         source = self._snapshot(call, call.params["SourceDBSnapshotIdentifier"])
@@ -228,14 +245,18 @@ class Rds:
             raise Refused("InvalidDBSnapshotState", f"{source.resource_id} is {source.status}.")
         if source.encrypted and source.region != call.region and not call.params.get("KmsKeyId"):
             raise Refused("InvalidParameterCombination", "An encrypted snapshot needs a KmsKeyId of this region.")
+        if call.params.get("KmsKeyId"):
+            _check_key(call.region, call.params["KmsKeyId"])
         call_answer = call.moto()
         if not call_answer.ok:
             return call_answer
         target = rds(call.region).database_snapshots[call.params["TargetDBSnapshotIdentifier"]]
         image = self.world.images[target.arn] = self.world.path("copy")
-        shutil.copytree(self.world.images[source.arn], image)
+        template.copy(self.world.images[source.arn], image)
         target.status, target.percent_progress, target.source_region = "creating", 0, source.region
         target.source_db_snapshot_identifier = source.arn
+        if source.region != call.region:
+            target.database._db_subnet_group_name = None  # it is of the other region
         self.world.beside(self._complete, target, self.world.settings.copy_s)
         return {"DBSnapshot": target}
 
@@ -431,8 +452,11 @@ class Rds:
             )
         self._tell(record, "DB instance deleted", "deletion")
 
-    def _complete(self, snapshot: Any, after_s: float) -> None:
-        time.sleep(after_s)
+    def _complete(self, snapshot: Any, after_s: float, work: Any = None, *arguments: Any) -> None:
+        begun = time.monotonic()
+        if work:
+            work(*arguments)
+        time.sleep(max(0.0, begun + after_s - time.monotonic()))
         snapshot.status, snapshot.percent_progress = "available", 100
 
     def _tell(self, record: Instance, message: str, category: str) -> None:
@@ -456,15 +480,15 @@ class Rds:
             raise Refused("InvalidDBSnapshotState", f"{name} has no image: it was made by moto alone.")
         return found
 
-    def _check_groups(self, call: Call) -> None:
-        name = call.params.get("DBSubnetGroupName")
-        if name and name not in rds(call.region).subnet_groups:
+    def _check_groups(self, region: str, params: dict[str, Any]) -> None:
+        name = params.get("DBSubnetGroupName")
+        if name and name not in rds(region).subnet_groups:
             raise Refused("DBSubnetGroupNotFoundFault", f"DB subnet group '{name}' does not exist.", 404)
-        for group in call.params.get("VpcSecurityGroupIds", []):
-            if ec2(call.region).get_security_group_from_id(group) is None:
+        for group in params.get("VpcSecurityGroupIds", []):
+            if ec2(region).get_security_group_from_id(group) is None:
                 raise Refused("InvalidParameterValue", f"Invalid security group: {group}")
-        group = call.params.get("DBParameterGroupName")
-        if group and not group.startswith("default.") and group not in rds(call.region).db_parameter_groups:
+        group = params.get("DBParameterGroupName")
+        if group and not group.startswith("default.") and group not in rds(region).db_parameter_groups:
             raise Refused("DBParameterGroupNotFound", f"DBParameterGroup not found: {group}", 404)
 
     def _options(self, record: Instance) -> dict[str, Any]:
@@ -476,28 +500,32 @@ class Rds:
                     wanted[name.replace("_", "-")] = parameter["ParameterValue"]
         return wanted
 
-    def _restored(self, call: Call, name: str, source: Any) -> Any:
+    def _restored(
+        self, region: str, params: dict[str, Any], name: str, source: Any, key: str | None, make: Callable[[], Answer]
+    ) -> Any:
         """moto's model of a restored instance, with exactly what the call gives, and the defaults for the rest."""
-        params = call.params
-        if name in rds(call.region).databases:
+        if name in rds(region).databases:
             raise Refused("DBInstanceAlreadyExists", "DB instance already exists")
-        self._check_groups(call)
-        call_answer = call.moto()
-        if not call_answer.ok:
-            return call_answer
-        model = rds(call.region).databases[name]
+        self._check_groups(region, params)
+        if key:
+            _check_key(region, params.get("KmsKeyId") or key)
+        made = make()
+        if not made.ok:
+            return made
+        model = rds(region).databases[name]
         model.multi_az = params.get("MultiAZ", False)
         model.deletion_protection = params.get("DeletionProtection", False)
         model.publicly_accessible = params.get("PubliclyAccessible", False)
         model.db_instance_class = params.get("DBInstanceClass", source.db_instance_class)
         model.tags = list(params.get("Tags", source.tags if params.get("CopyTagsToSnapshot") else []))
         model.db_parameter_group_name = params.get("DBParameterGroupName")
-        model.vpc_security_group_ids = list(params.get("VpcSecurityGroupIds", [])) or [_default_group(call.region)]
         model.replicas, model.is_replica, model.source_db_instance_identifier = [], False, None
         if params.get("DBSubnetGroupName"):
-            model.db_subnet_group = rds(call.region).subnet_groups[params["DBSubnetGroupName"]]
+            model.db_subnet_group = rds(region).subnet_groups[params["DBSubnetGroupName"]]
         else:
-            model.db_subnet_group = _default_subnet_group(call.region)
+            model.db_subnet_group = _default_subnet_group(region)
+        default = ec2(region).get_default_security_group(model.db_subnet_group.vpc_id).id
+        model.vpc_security_group_ids = list(params.get("VpcSecurityGroupIds", [])) or [default]
         return model
 
 
@@ -508,9 +536,11 @@ def _state(record: Instance, what: str) -> Refused:
     )
 
 
-def _default_group(region: str) -> str:
-    backend = ec2(region)
-    return str(backend.get_default_security_group(backend.default_vpc.id).id)
+def _check_key(region: str, key: str) -> None:
+    """Refuse a key of another region, and one that nobody can use any more."""
+    found = kms_backends[ACCOUNT][region].keys.get(key.rpartition("/")[2])
+    if key.startswith("arn:") and (found is None or found.key_state != "Enabled"):
+        raise Refused("KMSKeyNotAccessibleFault", f"The KMS key {key} does not exist, is not enabled, or is not yours.")
 
 
 def _default_subnet_group(region: str) -> Any:

@@ -1,11 +1,15 @@
-"""Auto scaling groups that spread over the zones of their subnets, where moto puts all into the first."""
+"""Auto scaling groups that spread over the zones of their subnets, where moto puts all into the first,
+and whose stopped instances are not well."""
 
 from __future__ import annotations
 
 from collections import Counter
 from typing import Any
 
-from moto.autoscaling.models import FakeAutoScalingGroup
+from moto.autoscaling.models import FakeAutoScalingGroup, autoscaling_backends
+
+from standin.call import Call
+from standin.world import ACCOUNT
 
 _launch = FakeAutoScalingGroup.replace_autoscaling_group_instances
 
@@ -27,3 +31,13 @@ def spread() -> None:
                 self.vpc_zone_identifier = everywhere
 
     FakeAutoScalingGroup.replace_autoscaling_group_instances = launch  # type: ignore[method-assign]
+
+
+def examine(call: Call) -> None:
+    """Before moto says how instances of groups are: those that do not run are unhealthy."""
+    for group in autoscaling_backends[ACCOUNT][call.region].autoscaling_groups.values():
+        for state in group.instance_states:
+            if state.instance.state != "running":
+                state.health_status = "Unhealthy"
+            elif state.health_status == "Unhealthy":
+                state.health_status = "Healthy"

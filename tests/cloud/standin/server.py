@@ -23,6 +23,7 @@ class Standin:
     """A stand-in that runs until :meth:`end`, or until the process that began it dies.
 
     Attributes:
+        folder: where it keeps its files.
         endpoint: its URL, for ``AWS_ENDPOINT_URL``.
         account: the account that every key belongs to.
         region: where the staging is.
@@ -32,16 +33,16 @@ class Standin:
     region = REGION
 
     def __init__(self) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="ftchaos-standin-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="ftchaos-standin-"))
         # It removes the folder once this process is gone, in whatever way.
         self._broom = subprocess.Popen(
-            ["sh", "-c", 'cat; sleep 0.2; rm -rf "$0"', str(self._folder)],
+            ["sh", "-c", 'cat; sleep 0.2; rm -rf "$0"', str(self.folder)],
             stdin=subprocess.PIPE, start_new_session=True,
         )  # fmt: skip
         cloud, root = Path(__file__).parents[1], Path(__file__).parents[3]
-        with (self._folder / "log").open("wb") as log:
+        with (self.folder / "log").open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "standin", str(self._folder)],
+                [sys.executable, "-m", "standin", str(self.folder)],
                 env={**os.environ, "PYTHONPATH": f"{cloud}:{root}", "PYTHONDONTWRITEBYTECODE": "1"},
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log,
             )  # fmt: skip
@@ -116,7 +117,7 @@ class Standin:
 
     def messages(self) -> str:
         """What it wrote last on its standard error."""
-        return (self._folder / "log").read_text(errors="replace")[-4000:]
+        return (self.folder / "log").read_text(errors="replace")[-4000:]
 
     def end(self) -> None:
         """Kill it, and remove its files; its servers die with it."""

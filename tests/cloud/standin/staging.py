@@ -15,6 +15,7 @@ REPLICAS = ("file-transfer-staging-replica-1", "file-transfer-staging-replica-2"
 GROUP = "ft-staging"
 SECRET = "ftchaos/staging/mysql"
 MASTER = ("admin", "admin-of-staging")
+BACKUP_ROLE = f"arn:aws:iam::{ACCOUNT}:role/service-role/AWSBackupDefaultServiceRole"
 ZONES = ("us-east-1a", "us-east-1b", "us-east-1c")
 _AMI = "ami-12c6146b"  # one that moto knows
 _ACCESS_DAYS = 40  # how long the database has been there
@@ -275,7 +276,8 @@ def _caches(made: Staging, wrong: Weaknesses) -> None:
         CacheSubnetGroupName="staging", CacheSubnetGroupDescription="staging", SubnetIds=list(made.subnets.values())
     )
     caches.create_replication_group(
-        ReplicationGroupId=GROUP, ReplicationGroupDescription="staging", Engine="redis", CacheNodeType="cache.t3.micro", ClusterMode="enabled",
+        ReplicationGroupId=GROUP, ReplicationGroupDescription="staging", Engine="redis", CacheNodeType="cache.t3.micro",
+        ClusterMode="enabled",
         NumNodeGroups=3, ReplicasPerNodeGroup=1, AutomaticFailoverEnabled=True, MultiAZEnabled=True,
         CacheSubnetGroupName="staging", Tags=_tags(wrong),
     )  # fmt: skip
@@ -284,7 +286,7 @@ def _caches(made: Staging, wrong: Weaknesses) -> None:
 def _backups(made: Staging, wrong: Weaknesses) -> None:
     backup = made.standin.client("backup")
     backup.create_backup_vault(BackupVaultName="staging")
-    backup.create_backup_plan(
+    plan = backup.create_backup_plan(
         BackupPlan={
             "BackupPlanName": "staging",
             "Rules": [
@@ -294,6 +296,12 @@ def _backups(made: Staging, wrong: Weaknesses) -> None:
                 }
             ],
         }
+    )  # fmt: skip
+    backup.create_backup_selection(
+        BackupPlanId=plan["BackupPlanId"],
+        BackupSelection={
+            "SelectionName": "staging", "IamRoleArn": BACKUP_ROLE, "Resources": [made.database()["DBInstanceArn"]],
+        },
     )  # fmt: skip
     at = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=wrong.backup_age_days)
     made.standin.command("recovery_point", instance=INSTANCE, vault="staging", at=at.isoformat())

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from standin.call import Call, Refused
 from standin.caches import Caches
+from standin.call import Call, Refused
 from standin.rds import Rds
 from standin.world import Instance, World, ec2, rds
 
