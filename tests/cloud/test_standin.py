@@ -337,7 +337,8 @@ def test_stopped_instance_of_a_group_is_unhealthy_and_no_target(aws: Standin, sm
 def test_nothing_is_left_when_who_began_the_stand_in_is_killed() -> None:
     code = (
         "from standin.server import Standin; from standin import staging; import time\n"
-        "made = Standin(); staging.build(made, caches=False, replicas=0); print(made.folder, flush=True); time.sleep(600)"
+        "made = Standin(); staging.build(made, caches=False, replicas=0)\n"
+        "print(made.folder, flush=True); time.sleep(600)"
     )
     child = subprocess.Popen(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True,

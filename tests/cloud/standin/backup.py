@@ -10,6 +10,7 @@ from typing import Any
 
 from moto.backup.models import backup_backends
 
+from standin import processes
 from standin.call import Answer, Call, Refused
 from standin.rds import Rds
 from standin.world import ACCOUNT, Instance, World, now, rds
@@ -67,7 +68,9 @@ class Backup:
         """
         record = self.world.instance(region, instance)
         assert record is not None, instance
-        return self._add(record, vault, datetime.datetime.fromisoformat(at))["RecoveryPointArn"]
+        point = self._add(record, vault, datetime.datetime.fromisoformat(at))
+        processes.until(lambda: self._complete(point)["Status"] == "COMPLETED", 60, "the recovery point")
+        return str(point["RecoveryPointArn"])
 
     # Recovery points --------------------------------------------------------------------------------------------
 
@@ -77,7 +80,9 @@ class Backup:
 
     def list_by_resource(self, call: Call) -> Any:
         wanted = call.params["ResourceArn"]
-        return {"RecoveryPoints": [one for one in self._points.values() if one["ResourceArn"] == wanted]}
+        return {
+            "RecoveryPoints": [self._complete(one) for one in self._points.values() if one["ResourceArn"] == wanted]
+        }
 
     def describe_point(self, call: Call) -> Any:
         return self._point(call)
@@ -258,7 +263,6 @@ class Backup:
             "ResourceType": "RDS",
             "CreationDate": at,
             "CompletionDate": at + datetime.timedelta(minutes=5),
-            "Status": "COMPLETED",
             "IsEncrypted": bool(model.storage_encrypted),
             "EncryptionKeyArn": model.kms_key_id if model.storage_encrypted else None,
             "BackupSizeInBytes": 20 * 2**30,
@@ -267,6 +271,11 @@ class Backup:
         }
         found.num_of_recovery_points += 1
         return self._points[snapshot.arn]
+
+    def _complete(self, point: dict[str, Any]) -> dict[str, Any]:
+        """A recovery point as it stands: it is complete once its snapshot is."""
+        ready = self._snapshot(point).status == "available"
+        return {**point, "Status": "COMPLETED" if ready else "CREATING"}
 
     def _restore(self, job: dict[str, Any], metadata: dict[str, str]) -> None:
         job["Status"] = "RUNNING"
@@ -310,7 +319,7 @@ class Backup:
     def _in_vault(self, call: Call) -> list[dict[str, Any]]:
         resource, kind = call.params.get("ByResourceArn"), call.params.get("ByResourceType")
         return [
-            one
+            self._complete(one)
             for one in self._points.values()
             if one["BackupVaultName"] == call.params["BackupVaultName"]
             and resource in (None, one["ResourceArn"])
@@ -322,7 +331,7 @@ class Backup:
         found = self._points.get(call.params["RecoveryPointArn"])
         if found is None or found["BackupVaultName"] != call.params["BackupVaultName"]:
             raise Refused("ResourceNotFoundException", f"no recovery point {call.params['RecoveryPointArn']}")
-        return found
+        return self._complete(found)
 
     def _snapshot(self, point: dict[str, Any]) -> Any:
         _, _, _, region, _, _, name = point["RecoveryPointArn"].split(":", 6)
