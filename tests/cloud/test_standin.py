@@ -159,6 +159,7 @@ def test_test_failover_promotes_a_replica_for_real_one_shard_at_a_time(staged: S
     with redis.RedisCluster(host="127.0.0.1", port=port, socket_timeout=2) as client:
         client.set("kept", "value")
     before = _masters(staged)
+    staged.standin.settings(test_failover_s=2)
     caches.test_failover(ReplicationGroupId=GROUP, NodeGroupId="0002")
 
     assert "InvalidReplicationGroupState" == _code(caches.test_failover, ReplicationGroupId=GROUP, NodeGroupId="0001")
@@ -212,6 +213,7 @@ def test_snapshot_copied_to_another_region_takes_its_time_and_holds_the_rows(aws
     until(lambda: _status(here) == "available", 20, "the snapshot")
 
     assert "InvalidParameterCombination" == _code(there.copy_db_snapshot, **copied)
+    aws.settings(copy_s=2)
     there.copy_db_snapshot(**copied, KmsKeyId=key)
     assert "creating" == _status(there)
     until(lambda: _status(there) == "available", 20, "the copy")
@@ -234,6 +236,7 @@ def test_teardown_is_refused_out_of_order(aws: Standin, small: Staging) -> None:
     assert "InvalidParameterCombination" == _code(rds.delete_db_instance, **delete)
     assert "DependencyViolation" == _code(ec2.delete_security_group, GroupId=made.group)
     assert "InvalidDBSubnetGroupStateFault" == _code(rds.delete_db_subnet_group, DBSubnetGroupName="staging")
+    aws.settings(modifying_s=3)  # long enough to be seen on a busy machine
     rds.modify_db_instance(DBInstanceIdentifier=INSTANCE, DeletionProtection=False, ApplyImmediately=True)
     assert "InvalidDBInstanceState" == _code(rds.delete_db_instance, **delete)
     made.await_available()
@@ -246,6 +249,7 @@ def test_teardown_is_refused_out_of_order(aws: Standin, small: Staging) -> None:
 def test_new_master_password_works_after_a_while(aws: Standin, small: Staging) -> None:
     made = small
     endpoint = made.database()["Endpoint"]
+    aws.settings(password_s=2)
     aws.client("rds").modify_db_instance(
         DBInstanceIdentifier=INSTANCE, MasterUserPassword="another-one", ApplyImmediately=True
     )
