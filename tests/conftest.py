@@ -2,7 +2,12 @@
 
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+# Examples are not timed: a busy machine is no flaw of what they try.
+hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("untimed")
 
 # Its assertions are to say what they compared, as those of tests do.
 pytest.register_assert_rewrite("stages")
