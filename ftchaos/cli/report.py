@@ -98,7 +98,7 @@ def verify(run: str | None, every: bool, trust: tuple[str, ...], reports: str, a
     """Hold runs against their manifests, signatures, chain and raw data.
 
     Every difference is named with its file and value, and the exit code is 1. The chain is held from the run on to
-    the newest one; with --all, whole.
+    the newest one; with --all, whole. Where there is no run at all nothing is verified, and the exit code is 3.
     """
     from ftchaos import signing, store, verification
 
@@ -116,9 +116,10 @@ def verify(run: str | None, every: bool, trust: tuple[str, ...], reports: str, a
             _say(name, wrong)
     if as_json:
         click.echo(json.dumps(problems))
-    elif not problems:
-        click.echo(f"no runs in {reports}")
-    sys.exit(1 if any(problems.values()) else 0)
+    nothing = not problems.keys() - {"chain"}
+    if nothing:
+        click.echo(f"no runs in {reports}: nothing was verified", err=True)
+    sys.exit(1 if any(problems.values()) else 3 if nothing else 0)
 
 
 def _say(name: str, wrong: list[str]) -> None:

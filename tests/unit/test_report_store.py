@@ -115,6 +115,13 @@ def test_whatever_was_done_to_a_store_is_named_and_fails(reports: Path) -> None:
     assert len(found["chain"]) == 1
 
 
+def test_where_there_is_no_run_nothing_is_verified(tmp_path: Path) -> None:
+    done = CliRunner().invoke(cli, ["report", "verify", "--all", "--reports", str(tmp_path)])
+
+    assert 3 == done.exit_code
+    assert f"no runs in {tmp_path}: nothing was verified" in done.output
+
+
 def test_a_verdict_that_the_raw_data_does_not_give_is_named(reports: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def other(folder: Path) -> Any:
         found = evidence.read(folder)
