@@ -59,6 +59,12 @@ class Plan:
     def extension(self) -> definitions.Extension:
         return self.loaded.extension
 
+    @property
+    def injects_fault(self) -> bool:
+        """Whether something is harmed: not in a rehearsal, nor where a drill's disaster is only assumed."""
+        assumed = self.extension.kind == "drill" and self.platform.assumes_disaster
+        return self.extension.harms and not assumed
+
     def permit(self) -> guard.Permit:
         """Leave to run in the environment.
 
@@ -185,7 +191,7 @@ def preview(plan: Plan) -> dict[str, Any]:
         "environment": plan.options.environment,
         "platform": plan.platform.name,
         "faults": [harm.clause for harm in harms],
-        "targets": hit or (plan.platform.targets() if plan.extension.harms else []),
+        "targets": hit or (plan.platform.targets() if plan.injects_fault else []),
         "promises": plan.extension.promises.promises().words(),
         "steps": [activity.name for activity in plan.loaded.definition.method],
         "objectives": dataclasses.asdict(plan.objectives),
@@ -298,7 +304,8 @@ def _begin_traffic(run: Run, plan: Plan, harms: Sequence[Harm]) -> None:
     platform, first = plan.platform, _first_writer(plan.platform)
     traffic = platform.traffic()
     drill = plan.extension.kind == "drill"
-    names = platform.recovery().destroy_targets() if drill else traffic.witnessed.keys()
+    destroyed = drill and not platform.assumes_disaster
+    names = platform.recovery().destroy_targets() if destroyed else traffic.witnessed.keys()
     witnessed = {name: traffic.witnessed[name] for name in names}
     for harm in harms:
         witnessed |= harm.signs
@@ -341,7 +348,7 @@ def _record(plan: Plan, run_id: str) -> RunRecord:
         arguments=plan.options.as_configuration(),
         machine=conclusion.this_machine(),
         planned_steps=[activity.name for activity in definition.method],
-        injects_fault=extension.harms,
+        injects_fault=plan.injects_fault,
         keeps_ledger=extension.workload,
         accepts_backup_age=plan.platform.accepts_backup_age,
     )

@@ -76,6 +76,7 @@ class RunRecord:
         problem: why the run could not go on, where it was not a step that failed.
         refused: that problem came from the guard.
         interrupted: what interrupted it.
+        answered_at: when a rehearsal without a ledger had an answer to every query.
         watched_until: until when the service was watched after the fault.
     """
 

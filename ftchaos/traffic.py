@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import ftchaos
-from ftchaos import audit, components, recovery, stop, survivors, witness
+from ftchaos import audit, components, reads, recovery, stop, survivors, witness
 from ftchaos.atomic import write
 from ftchaos.audit import Survivors
 from ftchaos.clock import Clock, now
@@ -30,6 +30,7 @@ from ftchaos.platforms.base import Traffic
 from ftchaos.workload import book, events
 
 PUBLIC = "uploads"
+DATABASE = "mysql"
 LEDGER = "ledger"
 LEDGER_INSIDE = "ledger-inside"
 SURVIVORS_FILE = "observations/survivors.json"
@@ -38,9 +39,11 @@ KEYS_FILE = "observations/survivors-redis.json"
 WORK_FILE = "observations/work.json"
 HEARD_FILE = "observations/heard.jsonl"
 WITNESS_FILE = "observations/witness.jsonl"
+READS_FILE = "observations/reads.bin"
+READS_PER_S = 20.0
+READ_TIMEOUT_S = 5.0
 BEGIN_TIMEOUT_S = 15.0
 END_TIMEOUT_S = 15.0
-ACCOUNT = "ftchaos"
 OWNERS = 5
 
 ClientArgv = Callable[[Sequence[str]], list[str]]
@@ -52,6 +55,7 @@ class TrafficProcesses:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._client_argv: ClientArgv = list
+        self._public = PUBLIC
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._ended_writers = False
 
@@ -71,7 +75,7 @@ class TrafficProcesses:
             client_argv: how to run a program where clients are.
             first_writer: the lowest writer number that no earlier run has used.
             tell: told the acknowledged and failed writes twice a second.
-            whole: write to the cache and listen to notifications as well.
+            whole: write to the cache and listen to notifications as well, where there are such.
 
         Raises:
             StepFailed: one of them does not come up.
@@ -79,10 +83,14 @@ class TrafficProcesses:
         self._client_argv = client_argv
         watched = {"targets": traffic.witnessed, "observations": str(self.folder / WITNESS_FILE)}
         self._spawn("witness", client_argv, watched)
-        config = {"first_writer": first_writer, "uploads": {"url": traffic.public_url, "owners": OWNERS}}
-        config |= {"folder": str(self.folder / LEDGER), "mysql": _database(traffic)}
-        if whole:
+        config: dict[str, Any] = {"folder": str(self.folder / LEDGER), "first_writer": first_writer}
+        config["mysql"] = _database(traffic)
+        self._public = PUBLIC if traffic.public_url else DATABASE
+        if traffic.public_url:
+            config["uploads"] = {"url": traffic.public_url, "owners": OWNERS}
+        if whole and traffic.cache_nodes:
             config["redis"] = {**_cache(traffic), "follow": True}
+        if whole and traffic.public_url:
             config["events"] = {"url": traffic.public_url, "users": OWNERS, "file": str(self.folder / HEARD_FILE)}
         self._spawn("workload", client_argv, config)
         deadline = now() + BEGIN_TIMEOUT_S
@@ -110,6 +118,12 @@ class TrafficProcesses:
                 raise StepFailed("the clients inside do not begin", f"read {self.folder}/observations")
             time.sleep(0.02)
 
+    def begin_reads(self, copy: Traffic) -> None:
+        """Begin to read a restored copy as its clients would; what clients do from now on is this."""
+        where = {**_database(copy), "rate": READS_PER_S, "timeout_s": READ_TIMEOUT_S}
+        (self.folder / READS_FILE).touch()
+        self._spawn("reads", self._client_argv, {**where, "file": str(self.folder / READS_FILE)})
+
     def _spawn(self, name: str, client_argv: ClientArgv, config: dict[str, Any]) -> None:
         path = self.folder / "observations" / f"{name}.json"
         path.write_text(json.dumps({**config, "parent_pid": os.getpid()}, indent=1) + "\n")
@@ -125,7 +139,7 @@ class TrafficProcesses:
 
     def _attempted(self) -> bool:
         try:
-            return any(writer.attempted for writer in self._live(PUBLIC).writers)
+            return any(writer.attempted for writer in self._live(self._public).writers)
         except Inconclusive:  # its files are not there yet
             return False
 
@@ -156,7 +170,11 @@ class TrafficProcesses:
 
     def restored_at(self, fault_at: float, objectives: Objectives) -> float | None:
         """When clients saw the service meet its objectives again; None while they have not."""
-        found = recovery.restored(recovery.operations(self._live(PUBLIC).writers), objectives, fault_at)
+        if (self.folder / READS_FILE).exists():
+            operations = reads.read(self.folder / READS_FILE)
+        else:
+            operations = recovery.operations(self._live(self._public).writers)
+        found = recovery.restored(operations, objectives, fault_at)
         return found.at if found else None
 
     def meets_objectives(self, objectives: Objectives, timeout_s: float) -> bool:
@@ -165,7 +183,7 @@ class TrafficProcesses:
         while True:
             if self._ended_writers:
                 return False
-            operations = recovery.operations(self._live(PUBLIC).writers)
+            operations = recovery.operations(self._live(self._public).writers)
             # One operation must have been sent after the window, hence the little more.
             if recovery.restored(operations, objectives, now() - objectives.sustain_s * 1.1 - 0.2):
                 return True
@@ -232,7 +250,7 @@ class TrafficProcesses:
 
     def lately(self, since_at: float) -> recovery.Operations:
         """What clients did through the public path since an instant."""
-        return stop.lately(self._live(PUBLIC).writers, since_at)
+        return stop.lately(self._live(self._public).writers, since_at)
 
     def read_work(self, connect: survivors.Connect) -> None:
         """Keep what the database says of the work of every upload.
@@ -264,8 +282,8 @@ def _environment() -> dict[str, str]:
 
 
 def _database(traffic: Traffic) -> dict[str, Any]:
-    writer = traffic.writer
-    return {"host": writer.host, "port": writer.port, "user": ACCOUNT, "secret_file": str(traffic.secret)}
+    where = {"host": traffic.writer.host, "port": traffic.writer.port, "ca": str(traffic.ca or "")}
+    return {**where, "user": traffic.account, "secret_file": str(traffic.secret), "rate": traffic.writes_per_s}
 
 
 def _cache(traffic: Traffic) -> dict[str, Any]:
@@ -278,6 +296,17 @@ def read_ledger(folder: Path, *, live: bool = False) -> Ledger:
     if not (folder / LEDGER_INSIDE / book.FILE).exists():
         return ledger
     return Ledger((*ledger.writers, *book.read(folder / LEDGER_INSIDE, live=live).writers))
+
+
+def read_public(folder: Path, ledger: Ledger) -> recovery.Operations:
+    """What clients did through the public path; where nobody uploads, what they wrote to the database.
+
+    Of a disaster that is assumed, the writes to the source and then the reads of what was restored.
+    """
+    did = recovery.operations(ledger.of(PUBLIC) or ledger.of(DATABASE))
+    if not (folder / READS_FILE).exists():
+        return did
+    return recovery.in_order([*did, *reads.read(folder / READS_FILE)])
 
 
 def read_seen(folder: Path, ledger: Ledger, clock: Clock) -> components.Seen:

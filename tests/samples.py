@@ -186,7 +186,7 @@ def rehearsal() -> Evidence:
     evidence.recovery.phases = evidence.recovery.phases[2:7]
     evidence.recovery.fault_at = evidence.recovery.phases[0].began_at  # where the rehearsal's time begins
     evidence.steps = [
-        step for step in evidence.steps if step.name not in {"destroy the database tier", "detect the disaster"}
+        step for step in evidence.steps if step.name not in {"lose the database tier", "detect the disaster"}
     ]
     evidence.recovery.recovery_time_s = 11.73
     evidence.data = Data(backup_age_s=30_121.0, source="none")
@@ -325,7 +325,7 @@ def _steps() -> list[Step]:
     rows: list[tuple[str, str, float, float, str]] = [
         ("the service meets its objectives", "hypothesis before", -3.4, 3.1, "true"),
         ("a backup is complete", "hypothesis before", -0.3, 0.1, "true"),
-        ("destroy the database tier", "method", 0, 0.05, "3 servers and their volumes destroyed"),
+        ("lose the database tier", "method", 0, 0.05, "3 servers and their volumes destroyed"),
         ("detect the disaster", "method", 0.05, 0.57, "three probes of the writer failed"),
         ("decide what to restore", "method", 0.62, 0.11, "backup 20261123T061349Z-physical, log to 0-1-88213"),
         ("provision a fresh server", "method", 0.73, 0.42, "mysql-r in zone-b"),

@@ -1,4 +1,4 @@
-"""Faults of the MySQL tier."""
+"""The disaster of the MySQL tier, for drills."""
 
 from __future__ import annotations
 
@@ -9,14 +9,18 @@ from ftchaos.errors import Inconclusive
 from ftchaos.platforms.base import Step
 from ftchaos.run import Run, current
 
-__all__ = ["destroy_database_tier"]
+__all__ = ["lose_database_tier"]
 
 PROOF_TIMEOUT_S = 5.0
+ASSUMED = "the disaster was assumed and nothing was destroyed; the recovery time counts from here"
 DESTROYED = "the MySQL primary was destroyed, and its replicas and all their volumes with it"
 
 
-def destroy_database_tier() -> str:
+def lose_database_tier() -> str:
     """Kill every MySQL server at once and take its volume away, so that failover has nothing to turn to.
+
+    Where a platform restores beside the source, nothing is harmed: the clients end, and all that they know to be
+    written by then must be in the copy.
 
     Returns:
         What was destroyed, in words.
@@ -25,6 +29,11 @@ def destroy_database_tier() -> str:
         Inconclusive: the witness did not see every server go down within five seconds.
     """
     run = current()
+    if not run.record.injects_fault:
+        run.traffic.end_writers()
+        run.begin_fault("", [])
+        run.keep("destroy", Step(ASSUMED, facts={"proven_at": run.fault_at()}))
+        return ASSUMED
     recovery = run.platform.recovery()
     targets = list(recovery.destroy_targets())
     with run.undo.injecting():

@@ -27,7 +27,13 @@ __all__ = [
 def detect() -> str:
     """Wait until the system's own monitoring says that failover cannot mend this."""
     run = current()
-    return run.step("detect", "detect", lambda: run.platform.recovery().detect(run.fault_at()), "destroy")
+
+    def notice() -> Step:
+        if not run.record.injects_fault:
+            return Step("a disaster that is assumed is known at once")
+        return run.platform.recovery().detect(run.fault_at())
+
+    return run.step("detect", "detect", notice, "destroy")
 
 
 def decide() -> str:
@@ -75,6 +81,8 @@ def cut_over() -> str:
 def warm() -> str:
     """Watch until clients see the service meet its objectives for the whole sustained window, or time is up.
 
+    A copy beside the source has no clients; it is read as they would.
+
     A service that does not come back is a result, not a step that failed: the verdict judges it.
     """
     run = current()
@@ -84,6 +92,8 @@ def warm() -> str:
 def _sustained() -> Step:
     run = current()
     proven_at, timeout_s = run.record.facts["destroy"]["proven_at"], run.options.warm_timeout
+    if not run.record.injects_fault:
+        run.traffic.begin_reads(run.platform.traffic())
     deadline = now() + timeout_s
     while (restored_at := run.traffic.restored_at(proven_at, run.objectives)) is None:
         run.record.watched_until = now()

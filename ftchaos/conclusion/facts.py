@@ -95,10 +95,10 @@ def _damage(raw: Raw) -> tuple[str, ...]:
     was, so that the end of the former history may be missing in the middle.
     """
     broken = [f"{one.name}: {one.actual}" for one in checks(raw) if one.passed is False]
-    drill = raw.is_drill and raw.proven_at is not None
+    drill = raw.is_drill and raw.lost_at is not None
     if drill and raw.audit is not None and raw.ledger is not None and raw.survivors is not None:
-        assert raw.proven_at is not None
-        holes = audit.holes(raw.ledger, raw.survivors, raw.audit, raw.proven_at)
+        assert raw.lost_at is not None
+        holes = audit.holes(raw.ledger, raw.survivors, raw.audit, raw.lost_at)
         if holes:
             broken.append(f"{holes:,} of the lost writes are missing from the middle of what survived")
     return tuple(broken)

@@ -139,11 +139,9 @@ def verification(raw: Raw) -> evidence.Verification:
 
 
 def witness(raw: Raw) -> evidence.Witness:
-    if not raw.record.injects_fault:
-        return evidence.Witness()
     seen = witnessing.changes(raw.observations)
     return evidence.Witness(
-        proven=raw.proven_at is not None,
+        proven=raw.proven_at is not None if raw.record.injects_fault else None,
         observations=[
             evidence.Observation(at=raw.record.clock.iso(one.at), target=one.target, saw=one.saw) for one in seen
         ],

@@ -13,7 +13,7 @@ from ftchaos import witness as witnessing
 from ftchaos.ledger import Ledger
 from ftchaos.promises import Promises
 from ftchaos.record import RunRecord
-from ftchaos.traffic import LEDGER, PUBLIC, SURVIVORS_FILE, WITNESS_FILE, read_ledger, read_seen
+from ftchaos.traffic import LEDGER, SURVIVORS_FILE, WITNESS_FILE, read_ledger, read_public, read_seen
 from ftchaos.workload import book
 
 
@@ -40,6 +40,16 @@ class Raw:
         return self.record.kind == "drill"
 
     @property
+    def assumes_disaster(self) -> bool:
+        """Whether a drill destroyed nothing: its writers ended, and the time counts from there."""
+        return self.is_drill and self.record.keeps_ledger and not self.record.injects_fault
+
+    @property
+    def lost_at(self) -> float | None:
+        """From when on nothing can have been acknowledged by what was lost."""
+        return self.record.fault_at if self.assumes_disaster else self.proven_at
+
+    @property
     def promises(self) -> Promises:
         return Promises(**self.record.promises)
 
@@ -59,7 +69,7 @@ def read(folder: Path) -> Raw:
         audited = audit.classify(ledger, survived, record.fault_at)
         flaw = audit.self_test(ledger, survived)
     observations = witnessing.read(folder / WITNESS_FILE)
-    operations = recovering.operations(ledger.of(PUBLIC)) if ledger is not None else None
+    operations = read_public(folder, ledger) if ledger is not None else None
     proven_at = restored = jobs = None
     timelines: list[components.Timeline] = []
     if record.fault_at is not None:
@@ -106,8 +116,15 @@ def watched_s(raw: Raw) -> float | None:
 
 
 def data_loss_s(raw: Raw) -> float | None:
+    """How far back the loss reaches; None where nobody knows.
+
+    Where nothing at all survived, it reaches back to before the first write, so that the ledger tells but the least
+    that it can be: enough to miss an objective, never to meet one.
+    """
     if raw.audit is not None:
-        return raw.audit.data_loss_s
+        loss_s, total = raw.audit.data_loss_s, raw.audit.total
+        beyond = raw.is_drill and total.lost > 0 and not total.ok
+        return None if beyond and raw.record.objectives.rpo_met(loss_s) else loss_s
     return raw.fact("verify_replayed").get("data_loss_s")
 
 

@@ -6,6 +6,7 @@ from ftchaos import evidence, sampled
 from ftchaos import recovery as recovering
 from ftchaos.conclusion.raw import Raw, watched_s, when_restored
 from ftchaos.sampled import Sampled
+from ftchaos.traffic import PUBLIC
 
 EDGE_S = 5.0
 
@@ -20,10 +21,16 @@ def recovery(raw: Raw) -> evidence.Recovery:
         detected_at=raw.iso(_detected_at(raw)),
         restored_at=raw.iso(restored_at),
         recovery_time_s=None if restored_at is None or record.fault_at is None else restored_at - record.fault_at,
+        available_s=_since_fault(raw, raw.fact("restore").get("available_at")),
+        first_answer_s=_since_fault(raw, raw.fact("verify_restored").get("answered_at")),
         resolution_s=raw.restored.resolution_s if raw.restored else None,
         watched_s=watched_s(raw),
         phases=_phases(raw, restored_at),
     )
+
+
+def _since_fault(raw: Raw, at: float | None) -> float | None:
+    return None if at is None or raw.record.fault_at is None else at - raw.record.fault_at
 
 
 def _detected_at(raw: Raw) -> float | None:
@@ -79,7 +86,9 @@ def _phases(raw: Raw, restored_at: float | None) -> list[evidence.Phase]:
 def service(raw: Raw) -> evidence.Service:
     if raw.operations is None:
         return evidence.Service()
-    return evidence.Service(**recovering.service(raw.operations).as_dict())
+    found = evidence.Service(**recovering.service(raw.operations).as_dict())
+    # The source served on, and of the copy nobody asked before it was there: neither says how long a disaster lasts.
+    return found.model_copy(update={"unavailable_s": None}) if raw.assumes_disaster else found
 
 
 def components(raw: Raw) -> list[evidence.Component]:
@@ -133,4 +142,9 @@ def series(raw: Raw) -> list[evidence.Series]:
     record = raw.record
     if raw.operations is None or record.fault_at is None or not len(raw.operations):
         return []
-    return [_series_of(raw, "uploads through the public address", Sampled((raw.operations,)))]
+    name = "uploads through the public address"
+    if raw.ledger is not None and not raw.ledger.of(PUBLIC):
+        name = "writes to the database"
+    if raw.assumes_disaster:
+        name += " until the disaster was assumed, reads of the restored copy since"
+    return [_series_of(raw, name, Sampled((raw.operations,)))]

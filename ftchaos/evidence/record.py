@@ -116,6 +116,10 @@ class Recovery(Part):
     detected_at: Instant | None = None
     restored_at: Instant | None = None
     recovery_time_s: Seconds | None = None
+    available_s: Seconds | None = None
+    """From the fault until the provider called the restored copy available; the recovery ends when it is warm."""
+    first_answer_s: Seconds | None = None
+    """From the fault to the copy's first correct answer to a query."""
     resolution_s: Seconds | None = None
     watched_s: Seconds | None = None
     phases: UpTo100[Phase] = []

@@ -86,8 +86,15 @@ def _nothing_measured(evidence: Evidence) -> str:
     return "The run ended before a fault was injected and nothing was measured."
 
 
+def assumed(evidence: Evidence) -> bool:
+    """Whether the disaster of a drill was assumed: clients of ours wrote until then, and nothing was destroyed."""
+    return evidence.kind == "drill" and not evidence.injects_fault and evidence.data.source == "ledger"
+
+
 def _fault(evidence: Evidence) -> str:
     at = evidence.recovery.fault_at
+    if at is not None and assumed(evidence):
+        return f"a disaster was assumed at {clock_time(at)}"
     if not evidence.injects_fault or at is None:
         return ""
     return f"{evidence.recovery.fault.rstrip('.') or 'the fault was injected'} at {clock_time(at)}"
@@ -97,9 +104,14 @@ def _recovery(evidence: Evidence) -> str:
     recovery, rto = evidence.recovery, human_duration(evidence.objectives.rto_s)
     if recovery.recovery_time_s is not None:
         took = human_duration(recovery.recovery_time_s)
+        if assumed(evidence):
+            return f"the restored copy met the SLO {took} later (RTO {rto})"
         if not evidence.injects_fault:
             return f"the backup was restored and verified in {took} (RTO {rto})"
         return f"the service met its SLO again {took} later (RTO {rto})"
+    if assumed(evidence):
+        within = f" within {human_duration(recovery.watched_s)}" if recovery.watched_s is not None else ""
+        return f"no restored copy was seen to meet the SLO{within} (RTO {rto})"
     if not evidence.injects_fault:
         return f"the backup was not seen restored and verified (RTO {rto})"
     if recovery.watched_s is not None:
@@ -142,7 +154,9 @@ def _loss(evidence: Evidence) -> str:
     if evidence.kind != "drill" and data.lost is not None and data.acknowledged is not None:
         return _lost(evidence, data.lost, data.acknowledged)
     if data.lost is not None and data.acknowledged is not None:
-        reach = f", the oldest {human_duration(data.data_loss_s)} before the fault" if data.data_loss_s else ""
+        then = "that" if assumed(evidence) else "the fault"
+        reach = f", the oldest {human_duration(data.data_loss_s)} before {then}" if data.data_loss_s else ""
+        reach = ", and how far that reaches back is unknown" if data.data_loss_s is None else reach
         were = "was" if data.lost == 1 else "were"
         return f"{data.lost:,} of {data.acknowledged:,} acknowledged writes {were} lost{reach} (RPO {rpo})"
     if data.data_loss_s is not None:

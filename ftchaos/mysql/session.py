@@ -16,6 +16,7 @@ import pymysql
 from pymysql.connections import Connection
 from pymysql.cursors import DictCursor
 
+from ftchaos import encryption
 from ftchaos.errors import Inconclusive
 
 SOCKET = "mysql.sock"
@@ -61,6 +62,7 @@ def reach(
     user: str,
     password: str,
     database: str | None = None,
+    ca: Path | None = None,
     timeout_s: float = 10,
     answer_timeout_s: float | None = None,
 ) -> Session:
@@ -72,6 +74,7 @@ def reach(
         user: the account.
         password: its password.
         database: the schema to be in, or none.
+        ca: see :func:`ftchaos.encryption.of_mysql`.
         timeout_s: how long to wait for the connection, and for each step of the login.
         answer_timeout_s: how long to wait for each answer; forever when None.
 
@@ -79,10 +82,10 @@ def reach(
         Unreachable: refused, unreachable, too slow, or the account is not let in.
     """
     how = {"host": address, "port": port, "user": user, "password": password, "database": database}
-    return _open(f"{address}:{port}", timeout_s, answer_timeout_s, **how)
+    return _open(f"{address}:{port}", timeout_s, answer_timeout_s, ca, **how)
 
 
-def _open(place: str, timeout_s: float, answer_timeout_s: float | None, **how: Any) -> Session:
+def _open(place: str, timeout_s: float, answer_timeout_s: float | None, ca: Path | None = None, **how: Any) -> Session:
     try:
         session: Session = pymysql.connect(
             charset="utf8mb4",
@@ -91,7 +94,7 @@ def _open(place: str, timeout_s: float, answer_timeout_s: float | None, **how: A
             connect_timeout=timeout_s,
             read_timeout=timeout_s,
             write_timeout=timeout_s,
-            ssl_disabled=True,  # else each connection loads the machine's certificates, 15 ms of CPU
+            **encryption.of_mysql(ca),
             **how,
         )
         # PyMySQL waits for the greeting as for any answer, yet a stopped server never greets: so one limit for the

@@ -36,10 +36,13 @@ class Traffic:
     """Where the workload goes and what watches from outside.
 
     Attributes:
-        public_url: the one public address of the application.
+        public_url: the one public address of the application; empty where clients of ours do not use it.
         writer: the address of the database's writer of the moment.
         witnessed: each server that a fault may take by name, as :class:`ftchaos.witness.Target` takes it.
-        secret: file with the password of the account ``ftchaos``.
+        secret: file with the password of the account.
+        account: who writes to the database.
+        ca: file of the authority whose certificate the database must show; without it nothing is encrypted.
+        writes_per_s: how many writes a second the database gets from all clients of ours.
         cache_nodes: addresses of the cache's nodes.
         shards: for each shard of the cache a hash tag that leads there.
         zones: the zone of every server.
@@ -49,6 +52,9 @@ class Traffic:
     writer: Address
     witnessed: Mapping[str, Mapping[str, Any]]
     secret: Path
+    account: str = "ftchaos"
+    ca: Path | None = None
+    writes_per_s: float = 800.0
     cache_nodes: Sequence[Address] = ()
     shards: Mapping[str, str] = field(default_factory=dict)
     zones: Mapping[str, str] = field(default_factory=dict)
@@ -144,6 +150,8 @@ class Platform(Protocol):
 
     name: str
     accepts_backup_age: bool
+    assumes_disaster: bool
+    """A drill restores beside what it is a copy of: nothing is destroyed, the disaster is assumed at an instant."""
 
     @property
     def lock_name(self) -> str:
@@ -162,7 +170,10 @@ class Platform(Protocol):
         """
 
     def traffic(self, zone: str = "") -> Traffic:
-        """Where clients go; those inside a zone go to that zone's own servers."""
+        """Where clients go; those inside a zone go to that zone's own servers.
+
+        After the cut-over of a drill whose disaster was assumed it is the restored copy, for clients of ours alone.
+        """
 
     def client_argv(self, argv: Sequence[str], zone: str = "") -> list[str]:
         """The command that runs a program where clients are, or inside a zone."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from ftchaos import objectives
 from ftchaos.evidence import Evidence
-from ftchaos.evidence.sentence import moment, unnoticed
+from ftchaos.evidence.sentence import assumed, moment, unnoticed
 from ftchaos.units import human_duration
 
 UNKNOWN = "unknown"
@@ -93,6 +93,8 @@ def lead(evidence: Evidence) -> str:
         return f"The fault bit, no request failed, and {kept}."
     if evidence.injects_fault:
         return f"The fault bit, the service recovered, and {kept}."
+    if assumed(evidence):
+        return "Nothing was destroyed, a copy was restored beside the source, and every objective was met."
     return "The backup was restored and verified, and every objective was met."
 
 
@@ -123,6 +125,7 @@ def ledger_classes(evidence: Evidence) -> list[LedgerClass]:
 def recovery_points(evidence: Evidence) -> list[RecoveryPoint]:
     """Data loss as measured, and two cross-checks that never take its place; an experiment has no backup for them."""
     data, end = evidence.data, "the fault" if evidence.injects_fault else "the begin of the rehearsal"
+    end = "the assumed disaster" if assumed(evidence) else end
     source = {
         "ledger": f"from the oldest lost acknowledged write to {end}",
         "heartbeat": f"from the newest heartbeat that survived to {end}",
@@ -252,6 +255,9 @@ def _recovery_time(evidence: Evidence) -> Actual:
     promised, actual_s = evidence.objectives.rto_s, evidence.recovery.recovery_time_s
     resolution = evidence.recovery.resolution_s
     detail = f"measured to within {human_duration(resolution)}" if resolution else ""
+    available_s, answer_s = evidence.recovery.available_s, evidence.recovery.first_answer_s
+    if available_s is not None and answer_s is not None and actual_s is not None:
+        detail = f"available {offset(available_s)}, first correct answer {offset(answer_s)}, warm {offset(actual_s)}"
     if actual_s is None and evidence.recovery.watched_s is not None:
         detail = f"not restored in the {human_duration(evidence.recovery.watched_s)} watched"
     elif unnoticed(evidence):

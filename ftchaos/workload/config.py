@@ -61,6 +61,7 @@ class Mysql:
         timeout_s: when an answer is given up.
         database: the schema of the table.
         kind: what its writers are called in the ledger: ``mysql``, or ``mysql-`` and another word.
+        ca: a file of the authority whose certificate the server must show; empty for a connection in the clear.
     """
 
     host: str
@@ -72,6 +73,7 @@ class Mysql:
     timeout_s: float = 2
     database: str = "ftchaos"
     kind: str = "mysql"
+    ca: str = ""
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pymysql
 from pymysql.err import InterfaceError, MySQLError, OperationalError
 
+from ftchaos import encryption
 from ftchaos.ledger import Outcome, content
 from ftchaos.workload import fate, part
 from ftchaos.workload.book import Book
@@ -37,6 +38,7 @@ class Inserter(threading.Thread):
         self._config, self._book, self._end = config, book, end
         self._interval_s = config.writers / config.rate if config.rate else 0.0
         self._password = Path(config.secret_file).read_text().strip()
+        self._encryption = encryption.of_mysql(config.ca)
         self._connection: Connection[Any] | None = None
         self.problem = ""
 
@@ -83,7 +85,7 @@ class Inserter(threading.Thread):
             password=self._password,
             database=self._config.database,
             autocommit=True,
-            ssl_disabled=True,  # else every try loads the machine's certificates, some 30 ms of CPU
+            **self._encryption,
             connect_timeout=CONNECT_TIMEOUT_S,
             read_timeout=CONNECT_TIMEOUT_S,
             write_timeout=self._config.timeout_s,

@@ -9,6 +9,6 @@ def test_every_action_and_probe_is_discovered_with_words() -> None:
     found = ftchaos.discover()["activities"]
 
     names = {f"{one['mod']}.{one['name']}" for one in found}
-    assert {"ftchaos.actions.mysql.destroy_database_tier", "ftchaos.probes.service.meets_objectives"} <= names
+    assert {"ftchaos.actions.mysql.lose_database_tier", "ftchaos.probes.service.meets_objectives"} <= names
     assert all(one["doc"] for one in found)
     assert {one["type"] for one in found} == {"action", "probe"}

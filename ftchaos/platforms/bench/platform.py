@@ -20,6 +20,7 @@ class Bench:
     """See :class:`ftchaos.platforms.base.Platform`."""
 
     name = scratch.PLATFORM
+    assumes_disaster = False
 
     def __init__(self, config: Config, options: Options) -> None:
         self.environment = options.environment

@@ -20,14 +20,14 @@ from ftchaos.mysql.foreign.verify import Check
 from ftchaos.mysql.session import Unreachable
 from ftchaos.mysql.verify import gtid_reached
 from ftchaos.options import Options as Choices
+from ftchaos.platforms.answers import answers, newest_at
 from ftchaos.platforms.base import Step
 from ftchaos.platforms.bench import jail, scratch
-from ftchaos.platforms.bench.answers import answers, newest_at
 from ftchaos.platforms.bench.logical import Logical
 from ftchaos.platforms.bench.logs import ACCOUNTS_ARE_ELSEWHERE, Logs
-from ftchaos.platforms.bench.looks import judged, look, look_again
 from ftchaos.platforms.bench.physical import Physical, preparer
 from ftchaos.platforms.bench.server import BenchServer
+from ftchaos.platforms.looks import judged, look, look_again
 from ftchaos.undo import UndoLog
 from ftchaos.units import human_duration, human_size
 
@@ -146,7 +146,7 @@ class BenchRecovery:
         if isinstance(self._restore, Logical):
             loaded, recorded = self._restore.loaded, self._restore.recorded
             checks += verify.statements(loaded)
-        found, counted = look(self._server(), loaded, recorded)
+        found, counted = look(self._server().connect, loaded, recorded)
         facts = {"tables": len(counted), "rows": sum(counted.values()), "bytes": about.size_bytes}
         return judged("the backup", [*checks, *found], facts)
 
@@ -183,7 +183,7 @@ class BenchRecovery:
         if self._reach:
             flaws = gtid_reached(self._executed, self._reach.after)
             checks.append(Check("point reached", "failed" if flaws else "passed", "; ".join(flaws) or self._executed))
-            checks += look_again(self._server())
+            checks += look_again(self._server().connect)
         about, newest = self._known(), None
         try:
             with self._server().connect() as session:

@@ -31,6 +31,7 @@ class LabPlatform:
 
     name = "lab"
     accepts_backup_age = False
+    assumes_disaster = False
 
     def __init__(self, options: Options) -> None:
         self.options = options

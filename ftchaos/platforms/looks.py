@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pymysql
@@ -14,13 +14,14 @@ from ftchaos.mysql.foreign.verify import Check
 from ftchaos.mysql.session import Session
 from ftchaos.mysql.verify import check_tables, foreign_keys_whole
 from ftchaos.platforms.base import Step
-from ftchaos.platforms.bench.server import BenchServer
+
+Connect = Callable[[], Session]
 
 # What a server that damaged data files have killed answers from then on.
 _GONE = (Inconclusive, pymysql.err.OperationalError, pymysql.err.InterfaceError)
 
 
-def look(server: BenchServer, loaded: Loaded | None, recorded: Mapping[Key, int]) -> tuple[list[Check], dict[Key, int]]:
+def look(connect: Connect, loaded: Loaded | None, recorded: Mapping[Key, int]) -> tuple[list[Check], dict[Key, int]]:
     """Everything that can be checked of a restored backup, and the rows of each table.
 
     Args:
@@ -30,26 +31,26 @@ def look(server: BenchServer, loaded: Loaded | None, recorded: Mapping[Key, int]
     checks: list[Check] = []
     counted: dict[Key, int] = {}
     try:
-        with server.connect() as session:
+        with connect() as session:
             found = verify.tables(session)
             checks.append(verify.opened(found))
             if loaded is not None:
                 checks.append(verify.made(session, found, loaded))
             counted, unread = verify.counts(session, found)
             checks.append(verify.rows(counted, unread, loaded, recorded))
-            checks += _sound(server, session)
+            checks += _sound(connect, session)
     except _GONE as error:
         checks.append(_died(error))
     return checks, counted
 
 
-def look_again(server: BenchServer) -> list[Check]:
+def look_again(connect: Connect) -> list[Check]:
     """What must hold of any data, whatever was replayed on top of the backup."""
     checks: list[Check] = []
     try:
-        with server.connect() as session:
+        with connect() as session:
             checks.append(verify.opened(verify.tables(session)))
-            checks += _sound(server, session)
+            checks += _sound(connect, session)
     except _GONE as error:
         checks.append(_died(error))
     return checks
@@ -70,11 +71,11 @@ def judged(what: str, checks: list[Check], facts: Mapping[str, Any]) -> Step:
     return Step(summary, facts={"checks": [check.as_fact() for check in checks], **facts})
 
 
-def _sound(server: BenchServer, session: Session) -> list[Check]:
+def _sound(connect: Connect, session: Session) -> list[Check]:
     return [
-        verify.sound("check table", lambda: check_tables(server.connect), "all tables and indexes are sound"),
+        verify.sound("check table", lambda: check_tables(connect), "all tables and indexes are sound"),
         verify.sound("views", lambda: verify.broken_views(session), "all find what they show"),
-        verify.sound("foreign keys", lambda: foreign_keys_whole(server.connect), "all references are whole"),
+        verify.sound("foreign keys", lambda: foreign_keys_whole(connect), "all references are whole"),
     ]
 
 
