@@ -97,6 +97,7 @@ def _open(place: str, timeout_s: float, answer_timeout_s: float | None, ca: Path
             **encryption.of_mysql(ca),
             **how,
         )
+        encryption.ensure_kept(session, ca)
         # PyMySQL waits for the greeting as for any answer, yet a stopped server never greets: so one limit for the
         # login, and from here on the other.
         session._read_timeout = session._write_timeout = answer_timeout_s  # type: ignore[attr-defined]

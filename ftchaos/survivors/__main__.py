@@ -3,7 +3,8 @@
 ::
 
     {"ledgers": ["/run/ledger"], "nodes": [["10.77.0.11", 6401]], "shards": {"a": "9"},
-     "survivors": "/run/survivors-redis.json", "timeout_s": 30, "forget": false}
+     "survivors": "/run/survivors-redis.json", "timeout_s": 30, "forget": false,
+     "tls": true, "ca": "", "user": "", "secret_file": "/run/secret"}
 
 The survivors lie in their file when this ends with 0. With ``forget`` the keys are removed after that; that they could
 not be is said, but makes the survivors no less true.
@@ -21,12 +22,15 @@ from ftchaos.errors import FtchaosError, Invalid
 from ftchaos.process import die_with_parent
 from ftchaos.survivors import keys
 from ftchaos.survivors.kept import keep
-from ftchaos.workload import config
+from ftchaos.workload import config, link
 
 TIMEOUT_S = 30.0
 HINT = "see ftchaos/survivors/__main__.py for what it may say"
 NEEDED: dict[str, tuple[type, ...]] = {"ledgers": (list,), "nodes": (list,), "shards": (dict,), "survivors": (str,)}
-OPTIONAL: dict[str, tuple[type, ...]] = {"timeout_s": (int, float), "forget": (bool,), "parent_pid": (int,)}
+OPTIONAL: dict[str, tuple[type, ...]] = {
+    "timeout_s": (int, float), "forget": (bool,), "parent_pid": (int,), "tls": (bool,), "ca": (str,), "user": (str,),
+    "secret_file": (str,),
+}  # fmt: skip
 
 
 def main(argv: Sequence[str]) -> int:
@@ -36,13 +40,14 @@ def main(argv: Sequence[str]) -> int:
         die_with_parent(chosen.get("parent_pid"))
         where = config.nodes(chosen["nodes"], "nodes"), config.shards(chosen["shards"], "shards")
         folders, timeout_s = [Path(one) for one in chosen["ledgers"]], chosen.get("timeout_s", TIMEOUT_S)
-        keep(Path(chosen["survivors"]), keys.read(*where, folders, timeout_s))
+        manner = link.manner(*(chosen.get(name, "") for name in ("tls", "ca", "user", "secret_file")))
+        keep(Path(chosen["survivors"]), keys.read(*where, folders, timeout_s, manner))
     except (FtchaosError, OSError) as error:
         sys.stderr.write(f"survivors: {error}\n")
         return error.exit_code if isinstance(error, FtchaosError) else 2
     if chosen.get("forget"):
         try:
-            keys.forget(*where, folders, timeout_s)
+            keys.forget(*where, folders, timeout_s, manner)
         except FtchaosError as error:
             sys.stderr.write(f"survivors: their keys were not removed: {error}\n")
     return 0

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,7 +20,7 @@ from ftchaos.ledger import WriterLedger, content, write_id
 from ftchaos.survivors.intervals import merged
 from ftchaos.workload import book
 from ftchaos.workload.cluster import Address, agreed, key_prefix, lies_in_redis, shard_of, slot_of, view
-from ftchaos.workload.link import Link
+from ftchaos.workload.link import PLAIN, Link, Manner
 from ftchaos.workload.resp import Reply, command
 
 BATCH = 500
@@ -54,12 +55,24 @@ class _Keys:
         return command(name, *(f"{self.prefix}{write_id(self.writer.writer, seq)}" for seq in sequences))
 
 
+@dataclass(frozen=True)
+class _Cluster:
+    """Where its nodes are, and how they want to be spoken to."""
+
+    nodes: Sequence[Address]
+    manner: Manner
+
+
 T = TypeVar("T")
 Work = Callable[[Link, _Keys], Awaitable[T]]
 
 
 def read(
-    nodes: Sequence[Address], shards: Mapping[str, str], folders: Sequence[Path], timeout_s: float
+    nodes: Sequence[Address],
+    shards: Mapping[str, str],
+    folders: Sequence[Path],
+    timeout_s: float,
+    manner: Manner = PLAIN,
 ) -> list[Survivors]:
     """What the cluster holds of each kind of writer to Redis.
 
@@ -68,6 +81,7 @@ def read(
         shards: the hash tag of each shard, as the writers were told.
         folders: of ledgers whose writers have ended; those of different folders have different kinds.
         timeout_s: how long to wait until the cluster is whole and read.
+        manner: how its nodes want to be spoken to.
 
     Raises:
         Inconclusive: it was not within the time, or a ledger is torn.
@@ -76,7 +90,7 @@ def read(
     keys = _keys(shards, folders)
     if not keys:
         return []
-    read_at, found = asyncio.run(_of_each(nodes, keys, timeout_s, _survey))
+    read_at, found = asyncio.run(_of_each(_Cluster(nodes, manner), keys, timeout_s, _survey))
     survivors = []
     for kind in dict.fromkeys(one.writer.kind for one in keys):
         of_kind = [(one.writer, there) for one, there in zip(keys, found, strict=True) if one.writer.kind == kind]
@@ -85,14 +99,20 @@ def read(
     return survivors
 
 
-def forget(nodes: Sequence[Address], shards: Mapping[str, str], folders: Sequence[Path], timeout_s: float) -> int:
+def forget(
+    nodes: Sequence[Address],
+    shards: Mapping[str, str],
+    folders: Sequence[Path],
+    timeout_s: float,
+    manner: Manner = PLAIN,
+) -> int:
     """Remove what writers left, so that a cache that evicts has room for those of the next run; how many keys.
 
     Raises:
         Inconclusive: the cluster was not whole within the time.
     """
     keys = _keys(shards, folders)
-    return sum(asyncio.run(_of_each(nodes, keys, timeout_s, _remove))[1]) if keys else 0
+    return sum(asyncio.run(_of_each(_Cluster(nodes, manner), keys, timeout_s, _remove))[1]) if keys else 0
 
 
 def _keys(shards: Mapping[str, str], folders: Sequence[Path]) -> list[_Keys]:
@@ -104,19 +124,17 @@ def _keys(shards: Mapping[str, str], folders: Sequence[Path]) -> list[_Keys]:
     ]
 
 
-async def _of_each(
-    nodes: Sequence[Address], keys: Sequence[_Keys], timeout_s: float, work: Work[T]
-) -> tuple[float, list[T]]:
+async def _of_each(cluster: _Cluster, keys: Sequence[_Keys], timeout_s: float, work: Work[T]) -> tuple[float, list[T]]:
     """The result of some work on the keys of each writer, and when it began, the cluster being whole all the while."""
     slots = sorted({one.slot for one in keys})
     deadline = time.monotonic() + timeout_s
     while True:
         try:
-            masters = await _masters(nodes, slots)
+            masters = await _masters(cluster, slots)
             began_at = time.monotonic()
             async with asyncio.timeout(max(deadline - began_at, PAUSE_S)):
-                found = await asyncio.gather(*(_on(masters[one.slot], work, one) for one in keys))
-            if await _masters(nodes, slots) != masters:
+                found = await asyncio.gather(*(_on(masters[one.slot], cluster, work, one) for one in keys))
+            if await _masters(cluster, slots) != masters:
                 raise _NotWhole("its masters changed while they were read")
             return began_at, found
         except (_NotWhole, OSError) as error:
@@ -128,21 +146,22 @@ async def _of_each(
         await asyncio.sleep(PAUSE_S)
 
 
-async def _on(master: Address, work: Work[T], keys: _Keys) -> T:
-    link = await Link.to(master, ASK_TIMEOUT_S)
+async def _on(master: Address, cluster: _Cluster, work: Work[T], keys: _Keys) -> T:
+    link = await Link.to(master, ASK_TIMEOUT_S, cluster.manner)
     try:
         return await work(link, keys)
     finally:
         link.close()
 
 
-async def _masters(nodes: Sequence[Address], slots: Sequence[int]) -> dict[int, Address]:
+async def _masters(cluster: _Cluster, slots: Sequence[int]) -> dict[int, Address]:
     """Where the master of each slot is.
 
     Raises:
         _NotWhole: the cluster is not whole.
     """
-    said = await asyncio.gather(*(_look(node) for node in nodes))
+    nodes = cluster.nodes
+    said = await asyncio.gather(*(_look(node, cluster.manner) for node in nodes))
     answers = [(node, answer) for node, answer in zip(nodes, said, strict=True) if isinstance(answer, list)]
     if 2 * len(answers) <= len(nodes):
         silent = next((str(one) for one in said if not isinstance(one, list)), "")
@@ -160,9 +179,9 @@ async def _masters(nodes: Sequence[Address], slots: Sequence[int]) -> dict[int, 
         raise _NotWhole(str(error)) from error
 
 
-async def _look(node: Address) -> list[Reply] | OSError:
+async def _look(node: Address, manner: Manner) -> list[Reply] | OSError:
     try:
-        link = await Link.to(node, ASK_TIMEOUT_S)
+        link = await Link.to(node, ASK_TIMEOUT_S, manner)
         try:
             return await link.ask(LOOK, 2, ASK_TIMEOUT_S)
         finally:

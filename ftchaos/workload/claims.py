@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable
 
 from ftchaos.workload.cluster import Address, View, view
-from ftchaos.workload.link import Link
+from ftchaos.workload.link import PLAIN, Link, Manner
 from ftchaos.workload.resp import command
 
 ASK_S = 0.02
@@ -27,11 +27,13 @@ class Claims:
     Args:
         nodes: where they are.
         follow: whether nodes that these name are asked too.
+        manner: how they want to be spoken to.
     """
 
-    def __init__(self, nodes: Iterable[Address], *, follow: bool = False) -> None:
+    def __init__(self, nodes: Iterable[Address], *, follow: bool = False, manner: Manner = PLAIN) -> None:
         self._nodes = list(dict.fromkeys(nodes))
         self._follow = follow
+        self._manner = manner
         self._wanted_until = 0.0
         self._askers: dict[Address, asyncio.Task[None]] = {}
         # The oldest claim stands first: a node that came back must not win over the one that took its place.
@@ -75,7 +77,7 @@ class Claims:
                 due_at = time.monotonic() + ASK_S
                 try:
                     if link is None or link.lost:
-                        link = await Link.to(node, TIMEOUT_S)
+                        link = await Link.to(node, TIMEOUT_S, self._manner)
                     (answer,) = await link.ask(NODES, 1, TIMEOUT_S)
                     self._see(node, answer)
                 except OSError:

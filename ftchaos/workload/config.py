@@ -25,6 +25,7 @@ from typing import Any, TypeVar
 from ftchaos.errors import Invalid
 from ftchaos.ledger import KIND_BYTES, MAX_DURATION_S, MAX_WRITER
 from ftchaos.workload.cluster import lies_in_redis
+from ftchaos.workload.link import Manner, manner
 
 HINT = "see ftchaos/workload/config.py for what it may say"
 # The ledger's clock must last until the last write is answered.
@@ -90,6 +91,7 @@ class Redis:
         kind: what its writers are called in the ledger, before the shard: ``redis`` makes ``redis-a`` and
             ``redis-wait-a``.
         follow: whether nodes that these name are used too; else clients inside a zone never leave it.
+        tls, ca, user, secret_file: how they want to be spoken to; see :func:`ftchaos.workload.link.manner`.
     """
 
     nodes: tuple[tuple[str, int], ...]
@@ -100,6 +102,14 @@ class Redis:
     wait_timeout_s: float = 0.1
     kind: str = "redis"
     follow: bool = False
+    tls: bool = False
+    ca: str = ""
+    user: str = ""
+    secret_file: str = ""
+
+    def manner(self) -> Manner:
+        """How its nodes want to be spoken to."""
+        return manner(self.tls, self.ca, self.user, self.secret_file)
 
     def plain_kinds(self) -> list[str]:
         """The kinds of the writers that only set, by shard."""

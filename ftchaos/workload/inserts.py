@@ -90,6 +90,7 @@ class Inserter(threading.Thread):
             read_timeout=CONNECT_TIMEOUT_S,
             write_timeout=self._config.timeout_s,
         )
+        encryption.ensure_kept(connection, self._config.ca)
         connection._read_timeout = self._config.timeout_s  # type: ignore[attr-defined]
         return connection
 

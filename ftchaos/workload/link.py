@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
 
+from ftchaos import encryption
 from ftchaos.workload.cluster import Address
-from ftchaos.workload.resp import Reply, parse
+from ftchaos.workload.resp import Reply, command, parse
 
 
 class NotSent(ConnectionError):
@@ -14,6 +18,46 @@ class NotSent(ConnectionError):
 
 class Lost(ConnectionError):
     """The request was sent and not answered, or not in time, or with nonsense."""
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How the nodes of a cache want to be spoken to.
+
+    Attributes:
+        context: of TLS; None for plain text.
+        password: empty where it asks for none.
+        user: empty for the one that every password belongs to where none is named.
+    """
+
+    context: ssl.SSLContext | None = None
+    password: str = ""
+    user: str = ""
+
+    @property
+    def greeting(self) -> bytes:
+        """What a connection begins with; nothing where nobody asks who we are."""
+        account = [self.user] if self.user else []
+        return command("AUTH", *account, self.password) if self.password else b""
+
+
+PLAIN = Manner()
+
+
+def manner(tls: bool, ca: str, user: str, secret_file: str) -> Manner:
+    """The manner that a configuration names.
+
+    Args:
+        tls: whether they speak TLS.
+        ca: a file with the certificates that theirs are verified against; empty for those that the machine trusts.
+        secret_file: a file with the password; empty for none.
+
+    Raises:
+        Invalid: there are no such certificates.
+        OSError: the password cannot be read.
+    """
+    context = encryption.context(ca) if tls else None
+    return Manner(context, Path(secret_file).read_text().strip() if secret_file else "", user)
 
 
 class Link(asyncio.Protocol):
@@ -33,15 +77,24 @@ class Link(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
 
     @classmethod
-    async def to(cls, address: Address, timeout_s: float) -> Link:
+    async def to(cls, address: Address, timeout_s: float, manner: Manner = PLAIN) -> Link:
         """A connection to an address.
 
         Raises:
-            OSError: nobody is there, or does not answer in time.
+            OSError: nobody is there, does not answer in time, is not who it should be, or does not let us in.
         """
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(timeout_s):
-            _, link = await loop.create_connection(lambda: cls(address), *address)
+            _, link = await loop.create_connection(lambda: cls(address), *address, ssl=manner.context)
+        if manner.greeting:
+            try:
+                (said,) = await link.ask(manner.greeting, 1, timeout_s)
+            except BaseException:
+                link.close()
+                raise
+            if said != "OK":
+                link.close()
+                raise PermissionError(f"not let in: {said!s}")
         return link
 
     async def ask(self, request: bytes, replies: int, timeout_s: float) -> list[Reply]:

@@ -15,7 +15,7 @@ from ftchaos.workload.book import Book
 from ftchaos.workload.claims import Claims
 from ftchaos.workload.cluster import key_prefix, shard_of, slot_of
 from ftchaos.workload.config import Redis
-from ftchaos.workload.link import Link, Lost, NotSent
+from ftchaos.workload.link import Link, Lost, Manner, NotSent
 from ftchaos.workload.resp import command
 
 RETRY_S = 0.02
@@ -29,8 +29,8 @@ NAP_S = 0.1
 class Setter:
     """One writer; for one event loop."""
 
-    def __init__(self, config: Redis, book: Book, claims: Claims) -> None:
-        self._config, self._book, self._claims = config, book, claims
+    def __init__(self, config: Redis, book: Book, claims: Claims, manner: Manner) -> None:
+        self._config, self._book, self._claims, self._manner = config, book, claims, manner
         prefix = key_prefix(config.shards[shard_of(book.kind)], book.ledger.hex())
         self._slot, self._prefix = slot_of(prefix), prefix.encode()
         waits = book.kind in config.waiting_kinds()
@@ -100,7 +100,7 @@ class Setter:
         if self._connecting is None or self._connecting.get_name() != str(address):
             if self._connecting is not None:
                 self._connecting.cancel()
-            self._connecting = asyncio.create_task(Link.to(address, CONNECT_TIMEOUT_S), name=str(address))
+            self._connecting = asyncio.create_task(Link.to(address, CONNECT_TIMEOUT_S, self._manner), name=str(address))
         await asyncio.wait({self._connecting}, timeout=max(try_until - time.monotonic(), 0))
         if not self._connecting.done():
             self.problem = f"{address[0]}:{address[1]} does not answer"
@@ -128,8 +128,9 @@ def run(config: Redis, books: Sequence[Book], duration_s: float) -> int:
     writers: list[Setter] = []
 
     async def main(end: asyncio.Event) -> None:
-        claims = Claims(config.nodes, follow=config.follow)
-        writers.extend(Setter(config, book, claims) for book in books)
+        manner = config.manner()
+        claims = Claims(config.nodes, follow=config.follow, manner=manner)
+        writers.extend(Setter(config, book, claims, manner) for book in books)
         try:
             async with asyncio.TaskGroup() as tasks:
                 for writer in writers:
