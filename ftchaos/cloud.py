@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
@@ -33,13 +34,15 @@ class Mysql(_Keys):
 
     Attributes:
         secret: name or ARN in Secrets Manager of its user and password, never these themselves.
-        database: the schema that the ledger and the audit are in.
+        database: the application's schema, whose copies are compared.
+        ca: file with the certificates that the servers' are verified against; without it there is no TLS.
     """
 
     instance: Identifier | None = None
     cluster: Identifier | None = None
     secret: Secret | None = None
     database: str | None = Field(default=None, pattern=r"^\w{1,64}$")
+    ca: Path | None = None
 
     @model_validator(mode="after")
     def _is_one(self) -> Mysql:
@@ -49,7 +52,16 @@ class Mysql(_Keys):
 
 
 class Redis(_Keys):
+    """The cache.
+
+    Attributes:
+        secret: name or ARN in Secrets Manager of its password, alone or as JSON with ``password`` and ``username``.
+        ca: file with the certificates that its are verified against; without it, those that the machine trusts.
+    """
+
     replication_group: Annotated[str, Field(pattern=r"^[a-zA-Z](-?[a-zA-Z0-9])*$", max_length=40)]
+    secret: Secret | None = None
+    ca: Path | None = None
 
 
 class Drill(_Keys):

@@ -34,7 +34,7 @@ from ftchaos.windows import Window
 from ftchaos.yamlfile import YamlFile, read_yaml
 
 DEFAULT = Path("ftchaos.yaml")
-PLATFORMS = ("lab",)
+PLATFORMS = ("lab", "aws")
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _OF_KEYS = ("extra_forbidden", "model_type", "model_attributes_type", "dict_type")
 _PROTECTION = ("allow", "windows", "approval")
@@ -99,7 +99,7 @@ class Stop(_Strict):
     """When a run is ended early and all is healed.
 
     Attributes:
-        success: the share of uploads below which the service is too bad to go on ...
+        success: the share of uploads, or without any of writes, below which the service is too bad to go on ...
         longer_than: ... for longer than this.
         after: how long a fault may last; then the reaper heals it.
     """
@@ -180,9 +180,12 @@ class Environment(_Strict):
             raise ValueError("an 'endpoint' stands for AWS in tests and is on this machine, like http://127.0.0.1:5000")
         if self.role is not None and self.account is not None and f"::{self.account}:" not in self.role:
             raise ValueError(f"the 'role' is not in the account {self.account}")
-        secret = cloud.ARN.fullmatch(self.mysql.secret or "") if self.mysql else None
-        if secret and self.lacks == [] and (secret["account"], secret["region"]) != (self.account, self.region):
-            raise ValueError(f"the 'secret' of mysql is not in the account {self.account} and the region {self.region}")
+        for name, store in (("mysql", self.mysql), ("redis", self.redis)):
+            secret = cloud.ARN.fullmatch(store.secret or "") if store else None
+            if secret and self.lacks == [] and (secret["account"], secret["region"]) != (self.account, self.region):
+                raise ValueError(
+                    f"the 'secret' of {name} is not in the account {self.account} and the region {self.region}"
+                )
         return self
 
     @property

@@ -21,7 +21,18 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from ftchaos import activities, conclusion, definitions, guard, logfile, platforms, recover, survivors, telling
+from ftchaos import (
+    activities,
+    conclusion,
+    definitions,
+    guard,
+    logfile,
+    platforms,
+    promises,
+    recover,
+    survivors,
+    telling,
+)
 from ftchaos import run as runs
 from ftchaos.atomic import write
 from ftchaos.clock import Clock, now
@@ -64,6 +75,11 @@ class Plan:
         """Whether something is harmed: not in a rehearsal, nor where a drill's disaster is only assumed."""
         assumed = self.extension.kind == "drill" and self.platform.assumes_disaster
         return self.extension.harms and not assumed
+
+    @property
+    def asked(self) -> tuple[promises.Promises, promises.Promises]:
+        """What of the definition's promises this environment is judged by, and what it cannot be asked for."""
+        return promises.asked(self.extension.promises.promises(), self.platform.takes)
 
     def permit(self) -> guard.Permit:
         """Leave to run in the environment.
@@ -192,7 +208,8 @@ def preview(plan: Plan) -> dict[str, Any]:
         "platform": plan.platform.name,
         "faults": [harm.clause for harm in harms],
         "targets": hit or (plan.platform.targets() if plan.injects_fault else []),
-        "promises": plan.extension.promises.promises().words(),
+        "promises": plan.asked[0].words(),
+        "unasked": plan.asked[1].words(),
         "steps": [activity.name for activity in plan.loaded.definition.method],
         "objectives": dataclasses.asdict(plan.objectives),
     }
@@ -321,7 +338,7 @@ def _begin_traffic(run: Run, plan: Plan, harms: Sequence[Harm]) -> None:
 
 def _first_writer(platform: Platform) -> int:
     with contextlib.closing(platform.survivors()) as connection:
-        return survivors.next_writer(connection)
+        return survivors.next_writer(connection, platform.takes)
 
 
 def _record(plan: Plan, run_id: str) -> RunRecord:
@@ -344,7 +361,8 @@ def _record(plan: Plan, run_id: str) -> RunRecord:
             "tags": definition.tags,
         },
         plan=extension.model_dump(exclude={"name", "kind", "id", "harms", "workload", "beyond_quorum", "promises"}),
-        promises=dataclasses.asdict(extension.promises.promises()),
+        promises=dataclasses.asdict(plan.asked[0]),
+        unasked=plan.asked[1].words(),
         arguments=plan.options.as_configuration(),
         machine=conclusion.this_machine(),
         planned_steps=[activity.name for activity in definition.method],

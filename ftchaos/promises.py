@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-from ftchaos.components import INSIDE, Jobs, Timeline
+from ftchaos.components import INSIDE, UPLOADS, Jobs, Timeline
 from ftchaos.units import human_duration
 
 
@@ -60,6 +60,19 @@ class Kept:
     fault_at: float
     watched_s: float | None
     hits: Sequence[str] = ()
+
+
+def asked(promises: Promises, takes: Collection[str]) -> tuple[Promises, Promises]:
+    """What of the promises an environment can be asked for, and what not, as clients do not write there.
+
+    Args:
+        takes: see :attr:`ftchaos.platforms.base.Platform.takes`. What is in it and yet cannot be written to stays
+            promised, and is then unknown.
+    """
+    lost = {kind: most for kind, most in promises.lost.items() if kind.partition("-")[0] in takes}
+    others = {kind: most for kind, most in promises.lost.items() if kind not in lost}
+    jobs = promises.jobs and UPLOADS in takes
+    return replace(promises, lost=lost, jobs=jobs), Promises(lost=others, jobs=promises.jobs and not jobs)
 
 
 def broken(promises: Promises, kept: Kept) -> tuple[str, ...]:

@@ -70,6 +70,7 @@ class RunRecord:
         targets: what the fault was resolved to, each with its name, kind and zone.
         hits: the components that the fault was to disturb.
         promises: what the experiment promises, as :class:`ftchaos.promises.Promises` takes it.
+        unasked: what it promises elsewhere and not here, in words, as clients of this environment do not write there.
         said: what the components said of themselves since the fault, as :class:`ftchaos.platforms.base.Event` has it.
         state_before, state_after: how everything stood before the fault, and after all was healed.
         stopped: why a stop condition ended the run.
@@ -108,6 +109,7 @@ class RunRecord:
     targets: list[dict[str, Any]] = field(default_factory=list)
     hits: list[str] = field(default_factory=list)
     promises: dict[str, Any] = field(default_factory=dict)
+    unasked: list[str] = field(default_factory=list)
     said: list[dict[str, Any]] = field(default_factory=list)
     state_before: dict[str, str] = field(default_factory=dict)
     state_after: dict[str, str] = field(default_factory=dict)

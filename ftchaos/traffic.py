@@ -253,11 +253,13 @@ class TrafficProcesses:
         return stop.lately(self._live(self._public).writers, since_at)
 
     def read_work(self, connect: survivors.Connect) -> None:
-        """Keep what the database says of the work of every upload.
+        """Keep what the database says of the work of every upload, where there are uploads.
 
         Raises:
             Inconclusive: it does not say.
         """
+        if self._public != PUBLIC:
+            return
         ledger = read_ledger(self.folder, live=not self._ended_writers)
         with contextlib.closing(connect()) as connection:
             write(self.folder / WORK_FILE, json.dumps(survivors.completions(connection, ledger)) + "\n")
@@ -287,7 +289,8 @@ def _database(traffic: Traffic) -> dict[str, Any]:
 
 
 def _cache(traffic: Traffic) -> dict[str, Any]:
-    return {"nodes": [[node.host, node.port] for node in traffic.cache_nodes], "shards": dict(traffic.shards)}
+    found = {"nodes": [[node.host, node.port] for node in traffic.cache_nodes], "shards": dict(traffic.shards)}
+    return found | dict(traffic.cache_manner)
 
 
 def read_ledger(folder: Path, *, live: bool = False) -> Ledger:

@@ -17,6 +17,7 @@ __all__ = ["settle", "watch_recovery"]
 
 LOOK_S = 0.25
 SETTLE_TIMEOUT_S = 20.0
+"""At least; where a window of health is long, as long as a fault lasts."""
 LASTING = 2
 """A fault lasts at least as many sustained windows, and two seconds."""
 
@@ -29,8 +30,9 @@ def watch_recovery() -> str:
     run = current()
     run.require("inject")
     way = Way(run.objectives, run.record.hits, run.fault_at(), run.record.facts["inject"]["proven_at"])
-    lasting_s = LASTING * run.objectives.sustain_s + 2
-    missing = _watch(run, run.options.warm_timeout, way, lambda one: one.restored is not None, lasting_s)
+    # What comes back at the last moment is seen to stay only a window of health later.
+    timeout_s = run.options.warm_timeout + run.objectives.sustain_s
+    missing = _watch(run, timeout_s, way, lambda one: one.restored is not None, _lasting_s(run))
     run.record.watched_until = now()
     took = human_duration(now() - run.fault_at())
     if missing:
@@ -47,10 +49,15 @@ def settle() -> str:
     run.require("inject")
     healed_at = now()
     way = Way(run.objectives, run.record.hits, healed_at, healed_at)
-    missing = _watch(run, SETTLE_TIMEOUT_S, way, lambda one: one.restored is not None and one.durable)
+    timeout_s = max(SETTLE_TIMEOUT_S, _lasting_s(run))
+    missing = _watch(run, timeout_s, way, lambda one: one.restored is not None and one.durable)
     said = f"after the heal still not well: {', '.join(missing)}" if missing else "all components are well"
     run.keep("settle", Step(said, facts={"missing": missing}))
     return said
+
+
+def _lasting_s(run: Run) -> float:
+    return LASTING * run.objectives.sustain_s + 2
 
 
 def _watch(

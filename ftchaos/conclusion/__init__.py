@@ -48,6 +48,7 @@ def conclude(folder: Path) -> evidence.Evidence:
             **record.plan,
             targets=[evidence.Target(**one) for one in record.targets],
             promises=raw.promises.words(),
+            unasked=record.unasked,
         ),
         recovery=timeline.recovery(raw),
         data=parts.data(raw),

@@ -13,7 +13,7 @@ from ftchaos import witness as witnessing
 from ftchaos.ledger import Ledger
 from ftchaos.promises import Promises
 from ftchaos.record import RunRecord
-from ftchaos.traffic import LEDGER, SURVIVORS_FILE, WITNESS_FILE, read_ledger, read_public, read_seen
+from ftchaos.traffic import LEDGER, PUBLIC, SURVIVORS_FILE, WITNESS_FILE, read_ledger, read_public, read_seen
 from ftchaos.workload import book
 
 
@@ -48,6 +48,11 @@ class Raw:
     def lost_at(self) -> float | None:
         """From when on nothing can have been acknowledged by what was lost."""
         return self.record.fault_at if self.assumes_disaster else self.proven_at
+
+    @property
+    def public(self) -> str:
+        """The component whose sampler stands for the service: the API, or where nobody uploads, the database."""
+        return "database" if self.ledger is not None and not self.ledger.of(PUBLIC) else "api"
 
     @property
     def promises(self) -> Promises:

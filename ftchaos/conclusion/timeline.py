@@ -6,9 +6,11 @@ from ftchaos import evidence, sampled
 from ftchaos import recovery as recovering
 from ftchaos.conclusion.raw import Raw, watched_s, when_restored
 from ftchaos.sampled import Sampled
-from ftchaos.traffic import PUBLIC
 
 EDGE_S = 5.0
+# By the component whose sampler stands for the service.
+THROUGH = {"api": "the public address", "database": "the database's own address, as no API is configured"}
+SERIES = {"api": "uploads through the public address", "database": "writes to the database"}
 
 
 def recovery(raw: Raw) -> evidence.Recovery:
@@ -44,7 +46,7 @@ def _failover(raw: Raw, restored_at: float | None) -> list[evidence.Phase]:
     """The phases of a recovery that nobody of ours steered, from what the system said and what clients saw."""
     record = raw.record
     fault_at = record.fault_at
-    public = next((one for one in raw.timelines if one.name == "api"), None)
+    public = next((one for one in raw.timelines if one.name == raw.public), None)
     if fault_at is None or restored_at is None or public is None or public.failed_at is None:
         return []
     said = [one for one in record.said if one["component"] in record.hits]
@@ -86,7 +88,7 @@ def _phases(raw: Raw, restored_at: float | None) -> list[evidence.Phase]:
 def service(raw: Raw) -> evidence.Service:
     if raw.operations is None:
         return evidence.Service()
-    found = evidence.Service(**recovering.service(raw.operations).as_dict())
+    found = evidence.Service(**recovering.service(raw.operations).as_dict(), through=THROUGH[raw.public])
     # The source served on, and of the copy nobody asked before it was there: neither says how long a disaster lasts.
     return found.model_copy(update={"unavailable_s": None}) if raw.assumes_disaster else found
 
@@ -142,9 +144,7 @@ def series(raw: Raw) -> list[evidence.Series]:
     record = raw.record
     if raw.operations is None or record.fault_at is None or not len(raw.operations):
         return []
-    name = "uploads through the public address"
-    if raw.ledger is not None and not raw.ledger.of(PUBLIC):
-        name = "writes to the database"
+    name = SERIES[raw.public]
     if raw.assumes_disaster:
         name += " until the disaster was assumed, reads of the restored copy since"
     return [_series_of(raw, name, Sampled((raw.operations,)))]

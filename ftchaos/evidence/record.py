@@ -77,6 +77,8 @@ class Plan(Part):
     retest_of: Text = ""
     targets: UpTo100[Target] = []
     promises: UpTo20[Text] = []
+    unasked: UpTo20[Text] = []
+    """What the definition promises elsewhere, and nobody could judge here, as clients do not write there."""
 
 
 class Action(Part):
@@ -169,6 +171,8 @@ class Service(Part):
     p95_ms: Seconds | None = None
     p99_ms: Seconds | None = None
     unavailable_s: Seconds | None = None
+    through: Text = "the public address"
+    """Whose operations stand for the service."""
 
 
 class Series(Part):

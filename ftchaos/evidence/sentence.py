@@ -9,7 +9,8 @@ from ftchaos.evidence.record import Component, Evidence
 from ftchaos.units import human_duration
 
 NOTICED_S = 0.25
-PUBLIC = "api"
+PUBLIC = ("api", "database")
+"""The components that may stand for the service: the first that there is."""
 
 
 def sentence(evidence: Evidence) -> str:
@@ -129,7 +130,9 @@ def _comeback(evidence: Evidence) -> str:
     watched = f" within {human_duration(recovery.watched_s)}" if recovery.watched_s is not None else ""
     if recovery.recovery_time_s is None:
         return f"the service did not meet its SLO again{watched} {promised}"
-    kept = any(one.name == PUBLIC and calm(one, evidence) for one in evidence.components)
+    by_name = {one.name: one for one in evidence.components}
+    public = next((by_name[name] for name in PUBLIC if name in by_name), None)
+    kept = public is not None and calm(public, evidence)
     again = f"the service met its SLO again {human_duration(recovery.recovery_time_s)} later"
     again = "the service kept its SLO" if kept else again
     if missing:

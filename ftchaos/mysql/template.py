@@ -170,6 +170,12 @@ def schema_statements() -> list[str]:
     return [statement.strip() for statement in text.split(";\n") if statement.strip()]
 
 
+def ledger_statements() -> list[str]:
+    """The statements that make the ledger's schema and its table in a database that lacks them, and change no other."""
+    ours = [statement for statement in schema_statements() if statement.split()[2].startswith("ftchaos")]
+    return [re.sub(r"^CREATE (DATABASE|TABLE) ", r"CREATE \1 IF NOT EXISTS ", statement) for statement in ours]
+
+
 def _haste(flavour: Flavour, count: int) -> Options:
     """Options for a server whose crash would cost nothing but the work."""
     pool_mib = min(max(count * seed.UNIT_BYTES // 2**20, 64), 1024)

@@ -19,11 +19,15 @@ def make(config: Config, options: Options) -> Platform:
     Raises:
         Invalid: there is no such environment, or this version has no such platform.
     """
-    config.environment(options.environment)
+    settings = config.environment(options.environment)
     if options.backup is not None:
         from ftchaos.platforms.bench import Bench
 
         return Bench(config, options)
+    if settings.platform == "aws":
+        from ftchaos.platforms.aws.platform import AwsPlatform
+
+        return AwsPlatform(options, settings)
     from ftchaos.platforms.lab.platform import LabPlatform
 
     return LabPlatform(options)
@@ -42,6 +46,10 @@ def heal(record: Record) -> str:
         from ftchaos.platforms.lab import heals
 
         return heals.heal(record)
+    if record.platform == "aws":
+        from ftchaos.platforms.aws import heals as of_aws
+
+        return of_aws.heal(record)
     if record.platform == "bench":
         from ftchaos.platforms import bench
 

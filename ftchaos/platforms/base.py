@@ -17,6 +17,9 @@ from ftchaos.undo import UndoLog
 COMPONENTS = ("api", "database", "cache-a", "cache-b", "cache-c", "queue", "websocket")
 """What clients use, each with a sampler of its own."""
 
+STORES = ("uploads", "mysql", "redis")
+"""What clients may write to: the application over HTTP, the database, and the cache."""
+
 Progress = Callable[[str], None]
 
 
@@ -43,7 +46,8 @@ class Traffic:
         account: who writes to the database.
         ca: file of the authority whose certificate the database must show; without it nothing is encrypted.
         writes_per_s: how many writes a second the database gets from all clients of ours.
-        cache_nodes: addresses of the cache's nodes.
+        cache_nodes: addresses of the cache's nodes; none where it cannot be written to.
+        cache_manner: how they want to be spoken to, by name; see :func:`ftchaos.workload.link.manner`.
         shards: for each shard of the cache a hash tag that leads there.
         zones: the zone of every server.
     """
@@ -56,6 +60,7 @@ class Traffic:
     ca: Path | None = None
     writes_per_s: float = 800.0
     cache_nodes: Sequence[Address] = ()
+    cache_manner: Mapping[str, Any] = field(default_factory=dict)
     shards: Mapping[str, str] = field(default_factory=dict)
     zones: Mapping[str, str] = field(default_factory=dict)
 
@@ -156,6 +161,10 @@ class Platform(Protocol):
     @property
     def lock_name(self) -> str:
         """What only one run at a time may touch, however it was named."""
+
+    @property
+    def takes(self) -> Sequence[str]:
+        """Which of :data:`STORES` clients of this environment write to; nothing is promised of the others."""
 
     def targets(self) -> list[str]:
         """What a run would destroy, in words, for the preview; touches nothing."""

@@ -83,6 +83,7 @@ def _page(evidence: Evidence, files: Mapping[str, Mapping[str, Any]], limits: Li
         store_points=losses.points(evidence),
         store_words=losses.worst_words(evidence),
         promises=promised.promised(evidence),
+        unasked=promised.unasked_words(evidence),
         kept_words=promised.kept_words,
         all_kept=promised.all_kept,
         jobs=wording.job_rows(evidence),

@@ -69,6 +69,8 @@ def _promises(evidence: Evidence) -> Iterable[str]:
         yield _table(
             ("Promise", "", "Detail"), [(row.words, f"{_MARK[row.kept]} {row.judged}", row.detail) for row in rows]
         )
+    if unasked := promised.unasked_words(evidence):
+        yield safe(unasked)
     if evidence.plan.targets:
         named = ", ".join(safe(one.name) for one in evidence.plan.targets[:_ROWS])
         yield f"What the fault hit: {named}."

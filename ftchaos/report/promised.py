@@ -56,6 +56,12 @@ def kept_words(rows: list[Promised]) -> str:
     return ", ".join([f"{kept} of {len(rows)} kept", *rest])
 
 
+def unasked_words(evidence: Evidence) -> str:
+    """What the definition promises and this environment was not asked for; empty for nothing."""
+    unasked = evidence.plan.unasked
+    return f"Not asked here, as clients do not write there: {' '.join(unasked)}" if unasked else ""
+
+
 def all_kept(rows: list[Promised]) -> bool | None:
     """Whether all were kept; None when that is not known of one."""
     if any(row.kept is False for row in rows):

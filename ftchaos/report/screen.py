@@ -91,6 +91,8 @@ def _promises(evidence: Evidence) -> list[Text]:
         return []
     line = Text(f"{'promises':9} ")
     line.append(promised.kept_words(rows), _COLOURS[promised.all_kept(rows)])
+    if evidence.plan.unasked:
+        line.append(f", {len(evidence.plan.unasked)} not asked here")
     return [line]
 
 

@@ -90,6 +90,7 @@ def preview(plan: Mapping[str, Any]) -> str:
         f"held against:    RTO {human_duration(objectives['rto_s'])}, RPO {human_duration(objectives['rpo_s'])}",
         *([f"promises:        {_line(str(promises[0]))}"] if promises else []),
         *(f"                 {_line(str(promise))}" for promise in promises[1:]),
+        *(f"not asked here:  {_line(str(promise))}" for promise in plan.get("unasked", ())),
         "",
         "steps:",
         *_numbered(plan["steps"]),

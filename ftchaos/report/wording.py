@@ -87,6 +87,7 @@ def lead(evidence: Evidence) -> str:
     if evidence.reasons:
         return evidence.reasons[0]
     kept = "every objective was met" if not evidence.plan.promises else "every promise was kept"
+    kept += f", {len(evidence.plan.unasked)} others could not be asked for here" if evidence.plan.unasked else ""
     if evidence.kind == "gameday":
         return "Every part passed."
     if evidence.injects_fault and unnoticed(evidence):

@@ -11,7 +11,7 @@ one of them. Works on MariaDB from 10.6 and MySQL from 8.0.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
@@ -20,6 +20,7 @@ from queue import SimpleQueue
 from typing import Any
 
 from pymysql.connections import Connection
+from pymysql.constants import ER
 from pymysql.cursors import Cursor
 from pymysql.err import MySQLError
 
@@ -38,6 +39,8 @@ BLOCK_BITS = 9
 # A second connection is worth its time from here on.
 PARALLEL_FROM = 100_000
 MAX_ID = 2**64 - 1
+# The table is not there, or MySQL has not even its schema.
+ABSENT = (ER.NO_SUCH_TABLE, ER.BAD_DB_ERROR)
 
 
 @dataclass(frozen=True)
@@ -108,12 +111,21 @@ def read(connect: Connect, ledger: Ledger, *, connections: int = 2) -> list[Surv
         ) from error
 
 
-def next_writer(connection: Connection[Any]) -> int:
-    """The lowest writer number that no earlier run has left rows of; a run's writers begin there."""
+def next_writer(connection: Connection[Any], stores: Collection[str] = tuple(SOURCES)) -> int:
+    """The lowest writer number that no earlier run has left rows of; a run's writers begin there.
+
+    Args:
+        stores: what is written to; a table that does not exist yet has no rows, and others are not looked at.
+    """
     newest = 0
     with connection.cursor(Cursor) as cursor:
-        for source in SOURCES.values():
-            cursor.execute(f"SELECT MAX({source.id}) FROM {source.table}")
+        for source in (SOURCES[name] for name in stores if name in SOURCES):
+            try:
+                cursor.execute(f"SELECT MAX({source.id}) FROM {source.table}")
+            except MySQLError as error:
+                if error.args[0] not in ABSENT:
+                    raise
+                continue
             newest = max(newest, int((cursor.fetchone() or (0,))[0] or 0))
     return (newest >> SEQUENCE_BITS) + 1
 

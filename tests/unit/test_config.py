@@ -89,8 +89,9 @@ def test_lab_must_sustain_the_service_for_less_time_than_the_cloud(tmp_path: Pat
 
 
 def test_platform_that_this_version_lacks_is_refused_by_name(tmp_path: Path) -> None:
-    with pytest.raises(Invalid, match="aws, which is not in this version"):
-        _load(tmp_path, EXAMPLE).environment("staging")
+    example = "environments: {staging: {platform: kubernetes, kubernetes: {context: staging}}}"
+    with pytest.raises(Invalid, match="kubernetes, which is not in this version"):
+        _load(tmp_path, example).environment("staging")
 
 
 def test_protected_environment_is_left_to_the_guard(tmp_path: Path) -> None:
@@ -150,7 +151,7 @@ def test_keys_of_an_environment_on_aws_are_read(tmp_path: Path) -> None:
         (_aws("role: ftchaos"), 6, "should match pattern"),
         (_aws("mysql: {instance: a, cluster: b}"), 6, "either 'instance' or 'cluster'"),
         (_aws("mysql: {secret: a}"), 6, "either 'instance' or 'cluster'"),
-        (_aws("mysql: {instance: a, password: b}"), 6, "known here: cluster, database, instance, secret"),
+        (_aws("mysql: {instance: a, password: b}"), 6, "known here: ca, cluster, database, instance, secret"),
         (
             _aws('mysql: {instance: a, secret: "arn:aws:secretsmanager:us-east-1:999999999999:secret:a"}'),
             3,

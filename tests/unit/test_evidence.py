@@ -46,7 +46,7 @@ def test_the_keys_that_others_rely_on_are_there(tmp_path: Path) -> None:
     assert {"attempted", "acknowledged", "failed", "indeterminate", "ok", "lost", "recovered", "unexpected",
             "duplicate", "corrupt", "recovery_point_at", "data_loss_s", "backup_age_s", "log_gap_s", "stores",
             "self_test"} <= set(written["data"])  # fmt: skip
-    assert {"success_ratio", "p50_ms", "p95_ms", "p99_ms", "unavailable_s"} == set(written["service"])
+    assert {"success_ratio", "p50_ms", "p95_ms", "p99_ms", "unavailable_s"} <= set(written["service"])
 
 
 def test_what_is_written_reads_back_equal(tmp_path: Path) -> None:

@@ -150,8 +150,10 @@ def test_run_that_is_listed_and_confirmed_inside_the_window_is_allowed() -> None
 
 
 def test_platform_that_this_version_lacks_is_refused_after_all_else() -> None:
-    with pytest.raises(Invalid, match="platform aws, which is not in this version"):
-        ensure_allowed("production", _protected(platform="aws"), "drill/restore", confirm="production", at=SATURDAY)
+    with pytest.raises(Invalid, match="platform kubernetes, which is not in this version"):
+        ensure_allowed(
+            "production", _protected(platform="kubernetes"), "drill/restore", confirm="production", at=SATURDAY
+        )
 
 
 def _approval(path: Path, **changed: str) -> Environment:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from ftchaos.components import Jobs, Timeline
-from ftchaos.promises import Kept, Promises, broken, unknown
+from ftchaos.promises import Kept, Promises, asked, broken, unknown
 from ftchaos.recovery import Restored
 from ftchaos.sampled import Sampled
 
@@ -91,3 +91,18 @@ def test_the_control_group_owes_no_recovery() -> None:
 
 def test_each_promise_has_a_sentence() -> None:
     assert len(PROMISED.words()) == 5
+
+
+def test_only_what_clients_write_to_is_asked_for_and_the_rest_is_said() -> None:
+    promises = Promises(60.0, {"mysql": 0, "mysql-inside": 0, "uploads": 0, "redis-wait": 0}, 0.99, jobs=True)
+    here, elsewhere = asked(promises, ["mysql"])
+
+    assert Promises(60.0, {"mysql": 0, "mysql-inside": 0}, 0.99) == here
+    assert Promises(lost={"uploads": 0, "redis-wait": 0}, jobs=True) == elsewhere
+    assert (promises, Promises()) == asked(promises, ["uploads", "mysql", "redis"])
+
+
+def test_what_is_written_to_and_yet_nobody_sampled_stays_unknown() -> None:
+    here, _ = asked(PROMISED, ["mysql", "redis"])
+
+    assert "how many acknowledged writes of redis-wait were lost" in unknown(here, replace(KEPT, lost={"mysql": 0}))

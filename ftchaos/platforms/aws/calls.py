@@ -67,11 +67,13 @@ CALLS: tuple[Operation, ...] = (
     Operation("read", "rds:DescribeAccountAttributes"),
     Operation("read", "rds:DescribeDBClusters"),
     Operation("read", "rds:DescribeDBInstances"),
+    Operation("read", "rds:DescribeEvents"),
     Operation("read", "resourcegroupstaggingapi:GetResources", "tag:GetResources"),
     Operation("read", "s3:GetBucketVersioning", resources=("arn:aws:s3:::*",)),
     Operation("read", "secretsmanager:DescribeSecret", resources=(SECRETS,)),
     # Drills
     # Faults
+    Operation("faults", "secretsmanager:GetSecretValue", resources=(SECRETS,)),
     Operation("faults", "autoscaling:ResumeProcesses", resources=(GROUPS,), condition="tagged"),
     Operation("faults", "autoscaling:SuspendProcesses", resources=(GROUPS,), condition="tagged"),
     Operation("faults", "autoscaling:UpdateAutoScalingGroup", resources=(GROUPS,), condition="tagged"),

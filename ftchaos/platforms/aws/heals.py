@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ftchaos.errors import HealFailed
-from ftchaos.platforms.aws import faults
+from ftchaos.platforms.aws import faults, login
 from ftchaos.platforms.aws.access import Access, Place
 from ftchaos.undo import Record
 
@@ -17,6 +17,8 @@ def heal(record: Record) -> str:
         HealFailed: the harm remains, or nobody knows this heal.
         Refused: the credentials are of another account.
     """
+    if record.heal == login.HEAL:
+        return login.forget(record.arguments)
     if record.heal.startswith(FAULT) and (fault := faults.FAULTS.get(record.heal.removeprefix(FAULT))):
         access = Access(Place.from_json(dict(record.arguments["place"])))
         access.ensure_right_place()

@@ -116,6 +116,8 @@ class Database:
         others: readers, best to promote first; for an instance its standby, if it has one.
         subnets: the subnets that its servers may stand in, by zone.
         status: as RDS says, ``available`` when it is well.
+        host, port: the address that leads to the writer of the moment, also after a failover.
+        source: of a replica, the database that it follows.
     """
 
     name: str
@@ -124,6 +126,9 @@ class Database:
     others: tuple[Copy, ...]
     subnets: Mapping[str, Sequence[str]] = field(default_factory=dict)
     status: str = "available"
+    host: str = ""
+    port: int = 0
+    source: str = ""
 
     @property
     def copies(self) -> tuple[Copy, ...]:
@@ -141,6 +146,7 @@ class Shard:
         clustered: whether the group is a Redis Cluster, whose primaries vote.
         fails_over: whether its automatic failover is on.
         subnets: the subnets that its nodes may stand in, by zone; empty where nobody says.
+        slots: the hash slots that it has, like ``0-5461``; empty where it is alone or nobody says.
     """
 
     group: str
@@ -151,6 +157,7 @@ class Shard:
     fails_over: bool = True
     status: str = "available"
     subnets: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    slots: str = ""
 
     def __str__(self) -> str:
         return f"{self.group}/{self.shard}"

@@ -8,12 +8,13 @@ PRIMARY = "master"  # the word of the protocol
 ANSWER_S = 5.0
 
 
-def ask(host: str, port: int, tls: bool, password: str = "") -> str:
+def ask(host: str, port: int, tls: bool, password: str = "", user: str = "", ca: str = "") -> str:
     """What a node says that it is: ``master`` or ``slave``.
 
     Args:
         tls: whether its group encrypts in transit; its certificate is verified.
-        password: of the group, where it has one.
+        password, user: of the group, where it has them.
+        ca: file with the certificates that its own is verified against; empty for those that the machine trusts.
 
     Raises:
         StepFailed: it does not answer, or not to us.
@@ -24,7 +25,8 @@ def ask(host: str, port: int, tls: bool, password: str = "") -> str:
 
     try:
         with redis.Redis(
-            host, port, ssl=tls, password=password or None, socket_timeout=ANSWER_S, socket_connect_timeout=ANSWER_S,
+            host, port, ssl=tls, ssl_ca_certs=ca or None, username=user or None, password=password or None,
+            socket_timeout=ANSWER_S, socket_connect_timeout=ANSWER_S,
             retry=Retry(NoBackoff(), 0),
         ) as client:  # fmt: skip
             said = client.execute_command("ROLE")[0]

@@ -38,8 +38,12 @@ def _instance(one: Mapping[str, Any]) -> Database:
     name = one["DBInstanceIdentifier"]
     standby = [Copy(f"{name} standby", one.get("SecondaryAvailabilityZone") or "")] if one.get("MultiAZ") else []
     writer = Copy(name, one.get("AvailabilityZone", ""), endpoint.get("Address", ""), endpoint.get("Port", 0))
-    kind = "replica" if one.get("ReadReplicaSourceDBInstanceIdentifier") else "instance"
-    return Database(name, kind, writer, tuple(standby), _by_zone(_grouped(one)), one["DBInstanceStatus"])
+    source = one.get("ReadReplicaSourceDBInstanceIdentifier") or ""
+    kind = "replica" if source else "instance"
+    subnets = _by_zone(_grouped(one))
+    return Database(
+        name, kind, writer, tuple(standby), subnets, one["DBInstanceStatus"], writer.host, writer.port, source
+    )
 
 
 def _cluster(one: Mapping[str, Any], instances: Mapping[str, Mapping[str, Any]]) -> Database:
@@ -60,7 +64,8 @@ def _cluster(one: Mapping[str, Any], instances: Mapping[str, Mapping[str, Any]])
         raise StepFailed(f"the cluster {one['DBClusterIdentifier']} has no writer", "see it in the console of RDS")
     others = sorted((copy for copy in copies if copy.name != writer), key=lambda copy: (copy.tier, copy.name))
     kind = "aurora" if one["Engine"].startswith("aurora") else "multi-az-cluster"
-    return Database(one["DBClusterIdentifier"], kind, found[0], tuple(others), subnets, one["Status"])
+    name, host, port = one["DBClusterIdentifier"], one.get("Endpoint") or "", one.get("Port") or 0
+    return Database(name, kind, found[0], tuple(others), subnets, one["Status"], host, port)
 
 
 def _grouped(server: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -117,6 +122,7 @@ def shards(
                 group.get("AutomaticFailover") == "enabled",
                 group["Status"],
                 subnets.get(nodes.get(_key(shard["NodeGroupMembers"][0]), {}).get("subnet_group", ""), {}),
+                shard.get("Slots") or "",
             )
 
 

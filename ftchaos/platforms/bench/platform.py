@@ -10,7 +10,7 @@ from ftchaos.config import Config
 from ftchaos.errors import FtchaosError, Inconclusive, Invalid, StepFailed
 from ftchaos.mysql.foreign import kinds
 from ftchaos.options import Options
-from ftchaos.platforms.base import Event, Harm, Progress, Step, Traffic
+from ftchaos.platforms.base import STORES, Event, Harm, Progress, Step, Traffic
 from ftchaos.platforms.bench import scratch
 from ftchaos.platforms.bench.recovery import BenchRecovery
 from ftchaos.undo import Record, UndoLog
@@ -20,6 +20,7 @@ class Bench:
     """See :class:`ftchaos.platforms.base.Platform`."""
 
     name = scratch.PLATFORM
+    takes = STORES
     assumes_disaster = False
 
     def __init__(self, config: Config, options: Options) -> None:

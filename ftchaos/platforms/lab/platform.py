@@ -11,7 +11,7 @@ from pymysql.err import MySQLError
 from ftchaos.errors import FtchaosError, Inconclusive, Invalid
 from ftchaos.mysql import session as sessions
 from ftchaos.options import Options
-from ftchaos.platforms.base import Address, Event, Harm, Progress, Recovery, Step, Traffic
+from ftchaos.platforms.base import STORES, Address, Event, Harm, Progress, Recovery, Step, Traffic
 from ftchaos.platforms.lab import balancer, copies, events, faults, heals, redis, standing, state
 from ftchaos.platforms.lab.backups import Backups
 from ftchaos.platforms.lab.lab import Lab
@@ -32,6 +32,7 @@ class LabPlatform:
     name = "lab"
     accepts_backup_age = False
     assumes_disaster = False
+    takes = STORES
 
     def __init__(self, options: Options) -> None:
         self.options = options

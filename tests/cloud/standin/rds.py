@@ -177,6 +177,9 @@ class Rds:
                 raise Refused(
                     "InvalidParameterCombination", "Cannot specify ForceFailover: the DB instance is not Multi-AZ."
                 )
+            if not self.world.settings.failover_bites:
+                self._in(record, "rebooting", self.world.settings.failover_s)
+                return {"DBInstance": record.model}
             self.world.beside(self.failover, record, "Multi-AZ instance failover")
             record.model.status = "rebooting"
             return {"DBInstance": record.model}

@@ -16,6 +16,7 @@ class Settings:
         modifying_s: how long a modification takes.
         rebooting_s: how long a reboot without failover takes.
         failover_s: how long a failover keeps the writer away; RDS Multi-AZ: 60 to 120 s.
+        failover_bites: whether a failover that was asked for moves anything; else only the status changes for a while.
         deleting_s: how long a database is ``deleting``.
         password_s: after which time a new master password works.
         snapshot_s: how long a snapshot is ``creating``.
@@ -33,6 +34,7 @@ class Settings:
     modifying_s: float = 0.3
     rebooting_s: float = 0.3
     failover_s: float = 0.5
+    failover_bites: bool = True
     deleting_s: float = 0.3
     password_s: float = 0.3
     snapshot_s: float = 0.3

@@ -1,0 +1,282 @@
+"""An environment on AWS as a platform: what actions and probes ask for by role, answered with what carries the tag.
+
+Clients write to the database through its own endpoint, to the cache where it is a Redis Cluster, and to the
+application where ``api`` says where that is. They run on this machine, beside ftchaos.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from pymysql.err import MySQLError
+
+from ftchaos.clock import now
+from ftchaos.errors import FtchaosError, Invalid, Refused, StepFailed
+from ftchaos.mysql import session as sessions
+from ftchaos.mysql.session import Session
+from ftchaos.platforms.aws import comparison, events, faults, heals, ledgertable, login, roles, standing, survey
+from ftchaos.platforms.aws.access import Access, Place
+from ftchaos.platforms.aws.faults import signs
+from ftchaos.platforms.aws.faults.redis_masters import LETTERS
+from ftchaos.platforms.aws.inventory import Copy, Database, Inventory, Shard
+from ftchaos.platforms.base import Address, Event, Harm, Progress, Recovery, Step, Traffic
+from ftchaos.workload import cluster
+
+if TYPE_CHECKING:
+    from ftchaos.cloud import Mysql
+    from ftchaos.config import Environment
+    from ftchaos.options import Options
+    from ftchaos.undo import UndoLog
+
+WRITES_PER_S = 100.0
+"""What the smallest database bears beside its own work; 10 ms between two writes are the resolution of an outage."""
+CONNECT_S = 5.0
+ANSWER_S = 300.0
+EVENTS_S = 1.0
+"""Between two looks at the events, or a tenth of the time since the fault, as the services bear only so many."""
+OF_UPLOADS = ("api", "queue", "websocket")
+"""The components that only uploads and their subscribers sample."""
+NO_LAB = "it is for the lab: leave it out here"
+
+
+class AwsPlatform:
+    """See :class:`ftchaos.platforms.base.Platform`."""
+
+    name = "aws"
+    accepts_backup_age = False
+    assumes_disaster = True
+
+    def __init__(self, options: Options, settings: Environment) -> None:
+        self.options, self.settings = options, settings
+        self._inventory: Inventory | None = None
+        self._login: login.Login | None = None
+        self._cache_login: login.Login | None = None
+        self._said: list[Event] = []
+        self._said_until = 0.0
+
+    @functools.cached_property
+    def _access(self) -> Access:
+        """The one way to AWS of a run."""
+        return Access(Place.of(self.options.environment, self.settings))
+
+    @property
+    def lock_name(self) -> str:
+        settings = self.settings
+        return f"aws.{settings.account}.{settings.region}.{self.options.environment}"
+
+    @property
+    def takes(self) -> Sequence[str]:
+        given = {"uploads": self.settings.api, "mysql": True, "redis": self.settings.redis}
+        return [store for store, where in given.items() if where]
+
+    def targets(self) -> list[str]:
+        self._ensure_possible()
+        return [f"{copy.name} in {copy.zone}" for copy in self._look().database().copies]
+
+    def begin(self, run_id: str, undo: UndoLog, progress: Progress) -> None:
+        """Fetch the account, reach the database, and make the ledger's table in it where there is none."""
+        self._ensure_possible()
+        account = login.read(self._access, str(self._mysql.secret))
+        self._login = login.keep(account, "database", run_id, undo)
+        if self._cache_account is not None:
+            self._cache_login = login.keep(self._cache_account, "cache", run_id, undo)
+        with self._connect(self._writer) as session:
+            if ledgertable.ensure(session):
+                progress("the schema ftchaos was made in the database; it stays there")
+        if "redis" in self.takes and not self._shards(self._known()):
+            progress("the cache is not written to: it is no Redis Cluster, or does not carry the tag")
+
+    def prepare(self, undo: UndoLog, progress: Progress, *, backups: bool) -> None:
+        """See that each replica that can be read applies what its writer commits."""
+        with self._connect(self._writer) as session:
+            newest = ledgertable.newest(session)
+        for name, copy in self._copies().items():
+            with self._connect(copy) as session:
+                ledgertable.await_row(session, newest, name)
+
+    def traffic(self, zone: str = "") -> Traffic:
+        if self._login is None:
+            raise StepFailed("there is no account of the database yet", "see the begin of the run")
+        inventory = self._known()
+        shards = self._shards(inventory)
+        copies = [copy for one in inventory.databases for copy in one.copies]
+        nodes = [node for one in inventory.shards for node in one.copies]
+        watched: dict[str, Mapping[str, Any]] = {}
+        for sign in (*map(signs.mysql, copies), *map(signs.redis, nodes), *map(signs.instance, inventory.instances)):
+            watched |= sign
+        return Traffic(
+            public_url=self.settings.api or "",
+            writer=self._writer,
+            witnessed=watched,
+            secret=self._login.file,
+            cache_nodes=[Address(node.host, node.port) for one in shards.values() for node in one.copies],
+            shards={letter: cluster.tag(*_slots(one)) for letter, one in shards.items()},
+            zones={one.name: one.zone for one in (*copies, *nodes)} | {one.id: one.zone for one in inventory.instances},
+            account=self._login.user,
+            ca=self._mysql.ca,
+            cache_manner=self._manner(shards),
+            writes_per_s=WRITES_PER_S,
+        )
+
+    def client_argv(self, argv: Sequence[str], zone: str = "") -> list[str]:
+        if zone:
+            raise StepFailed(f"no client can be put into {zone}", "clients run beside ftchaos")
+        return list(argv)
+
+    def writer_in_place(self) -> str:
+        try:
+            with self._connect(self._writer) as session:
+                if sessions.value(session, "SELECT @@GLOBAL.read_only OR @@GLOBAL.innodb_read_only"):
+                    return f"{self._writer} leads to a server that takes no writes"
+        except (FtchaosError, MySQLError) as error:
+            return f"the writer does not answer: {error}"
+        return ""
+
+    def backups_complete(self) -> str:
+        return "backups on AWS are not looked at by this version"
+
+    def recovery(self) -> Recovery:
+        raise Refused("this version restores no copy on AWS", "run that drill in the lab")
+
+    def harm(self, fault: str, arguments: Mapping[str, Any]) -> Harm:
+        self._ensure_possible()
+        found = faults.find(fault)
+        try:
+            harm = found.plan(self._look(), **arguments)
+        except TypeError as error:
+            raise Invalid(f"the fault {fault} cannot be had so: {error}", "see `ftchaos experiment show`") from error
+        absent = OF_UPLOADS if "uploads" not in self.takes else ()
+        caches = () if "redis" in self.takes else tuple(f"cache-{letter}" for letter in LETTERS)
+        return replace(harm, hits=tuple(one for one in harm.hits if one not in (*absent, *caches)))
+
+    def inject(self, fault: str, harm: Harm, undo: UndoLog, begin: Callable[[], None]) -> str:
+        undo.record(self.name, f"{heals.FAULT}{fault}", harm.undo, harm.clause)
+        begin()
+        return faults.find(fault).inject(self._access, harm)
+
+    def events(self, since_at: float) -> list[Event]:
+        at = now()
+        if at >= self._said_until:
+            inventory = self._known()
+            databases = {name: "database" for one in inventory.databases for name in (one.name, *_names(one.copies))}
+            nodes = {
+                name: f"cache-{letter}" for letter, one in self._cache(inventory).items() for name in _names(one.copies)
+            }
+            with suppress(FtchaosError):  # they only corroborate, and are asked for again
+                self._said = events.read(self._access, databases, nodes, since_at)
+            self._said_until = at + max(EVENTS_S, (at - since_at) / 10)
+        return self._said
+
+    def compare(self) -> Step:
+        copies = {name: functools.partial(self._connect, copy) for name, copy in self._copies().items()}
+        return comparison.compare(lambda: self._connect(self._writer), copies, self._mysql.database or "")
+
+    def state(self) -> dict[str, str]:
+        return standing.state(self._look())
+
+    def survivors(self) -> Session:
+        return self._connect(self._writer)
+
+    def describe(self) -> dict[str, Any]:
+        found = standing.describe(self._access, self._known())
+        place = self._access.place
+        found["settings"] |= {"account": place.account, "region": place.region, "writes_per_s": WRITES_PER_S}
+        return found
+
+    def end(self) -> None:
+        """Nothing: the account of the run goes with its undo."""
+
+    @property
+    def _mysql(self) -> Mysql:
+        if self.settings.mysql is None or not self.settings.mysql.secret:
+            raise Invalid(
+                f"the environment {self.options.environment!r} does not say who writes to its database",
+                "add mysql: {instance: ..., secret: NAME}, the secret with username and password",
+            )
+        return self.settings.mysql
+
+    @property
+    def _writer(self) -> Address:
+        database = self._known().database()
+        return Address(database.host, database.port)
+
+    def _ensure_possible(self) -> None:
+        """Refuse what no run can have here, before anything is asked of AWS.
+
+        Raises:
+            Invalid: an option is for the lab, or the configuration does not say who writes to which database.
+        """
+        if self.options.durability == "weaker":
+            raise Invalid("the durability of a database on AWS cannot be weakened for a run", NO_LAB)
+        if self.options.lab:
+            raise Invalid(f"the environment {self.options.environment!r} has no lab {self.options.lab!r}", NO_LAB)
+        assert self._mysql.secret
+
+    def _look(self) -> Inventory:
+        """The inventory as it is now."""
+        account, redis = self._cache_account, self.settings.redis
+        known = (account.password, account.user) if account else ("", "")
+        ca = str(redis.ca or "") if redis else ""
+        self._inventory = survey.of(
+            self._access, self.settings, lambda host, port, tls: roles.ask(host, port, tls, *known, ca)
+        )
+        return self._inventory
+
+    @functools.cached_property
+    def _cache_account(self) -> login.Account | None:
+        """The account of the cache, where it has one: without it not even who leads a cluster is known."""
+        redis = self.settings.redis
+        return login.read(self._access, redis.secret, bare=True) if redis and redis.secret else None
+
+    def _known(self) -> Inventory:
+        """The inventory as it was last looked at."""
+        return self._inventory or self._look()
+
+    def _copies(self) -> dict[str, Address]:
+        """Who beside the writer holds the same data and can be read."""
+        inventory = self._known()
+        database = inventory.database()
+        replicas = [one.writer for one in inventory.databases if _follows(one, database)]
+        return {copy.name: Address(copy.host, copy.port) for copy in (*database.others, *replicas) if copy.host}
+
+    def _cache(self, inventory: Inventory) -> dict[str, Shard]:
+        """The shards of the cache by the letter of their component; none where it does not carry the tag."""
+        mine = [one for one in inventory.shards if self.settings.redis is not None and one.group == inventory.redis]
+        return dict(zip(LETTERS, sorted(mine, key=str), strict=False))
+
+    def _shards(self, inventory: Inventory) -> dict[str, Shard]:
+        """Those that can be written to: of a Redis Cluster."""
+        return {letter: one for letter, one in self._cache(inventory).items() if one.clustered and one.slots}
+
+    def _manner(self, shards: Mapping[str, Shard]) -> dict[str, Any]:
+        """How the nodes of these shards want to be spoken to."""
+        redis, account = self.settings.redis, self._cache_login
+        found: dict[str, Any] = {"tls": any(one.primary.tls for one in shards.values())}
+        found["ca"] = str(redis.ca or "") if redis else ""
+        return found | ({"user": account.user, "secret_file": str(account.file)} if account else {})
+
+    def _connect(self, to: Address) -> Session:
+        if self._login is None:
+            raise StepFailed("there is no account of the database yet", "see the begin of the run")
+        return sessions.reach(
+            to.host, to.port, user=self._login.user, password=self._login.password, timeout_s=CONNECT_S,
+            answer_timeout_s=ANSWER_S, ca=self._mysql.ca,
+        )  # fmt: skip
+
+
+def _names(copies: Sequence[Copy]) -> list[str]:
+    return [copy.name for copy in copies]
+
+
+def _follows(one: Database, database: Database) -> bool:
+    return bool(one.source) and one.source == database.name
+
+
+def _slots(shard: Shard) -> tuple[int, int]:
+    """First and last of the first range of its hash slots."""
+    first, _, last = shard.slots.partition(",")[0].partition("-")
+    return int(first), int(last or first)
