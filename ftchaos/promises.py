@@ -69,10 +69,15 @@ def asked(promises: Promises, takes: Collection[str]) -> tuple[Promises, Promise
         takes: see :attr:`ftchaos.platforms.base.Platform.takes`. What is in it and yet cannot be written to stays
             promised, and is then unknown.
     """
-    lost = {kind: most for kind, most in promises.lost.items() if kind.partition("-")[0] in takes}
+    lost = {kind: most for kind, most in promises.lost.items() if _places(kind) <= set(takes)}
     others = {kind: most for kind, most in promises.lost.items() if kind not in lost}
     jobs = promises.jobs and UPLOADS in takes
     return replace(promises, lost=lost, jobs=jobs), Promises(lost=others, jobs=promises.jobs and not jobs)
+
+
+def _places(kind: str) -> set[str]:
+    """Where writers of a kind write, and from where."""
+    return {kind.partition("-")[0], *([INSIDE[1:]] if kind.endswith(INSIDE) else [])}
 
 
 def broken(promises: Promises, kept: Kept) -> tuple[str, ...]:

@@ -12,6 +12,8 @@ import time
 from pathlib import Path
 from typing import Any, Protocol
 
+from ftchaos import encryption
+
 ANSWER_BYTES = 65536
 
 
@@ -48,10 +50,12 @@ class Sql:
         user: str,
         secret_file: str,
         database: str = "",
+        ca: str = "",
         matches: str = "",
         anew: bool = False,
     ) -> None:
         self._where: dict[str, Any] = {"host": host, "port": port, "user": user, "db": database or None}
+        self._where |= encryption.of_mysql(ca) if ca else {}
         self._secret_file = Path(secret_file)
         self._sql = sql
         self._matches = re.compile(matches, re.MULTILINE) if matches else None

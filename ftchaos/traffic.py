@@ -89,7 +89,8 @@ class TrafficProcesses:
         if traffic.public_url:
             config["uploads"] = {"url": traffic.public_url, "owners": OWNERS}
         if whole and traffic.cache_nodes:
-            config["redis"] = {**_cache(traffic), "follow": True}
+            # What nodes call each other is no name that their certificates show.
+            config["redis"] = {**_cache(traffic), "follow": not traffic.cache_manner.get("tls")}
         if whole and traffic.public_url:
             config["events"] = {"url": traffic.public_url, "users": OWNERS, "file": str(self.folder / HEARD_FILE)}
         self._spawn("workload", client_argv, config)

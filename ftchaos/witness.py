@@ -136,8 +136,8 @@ class Target:
         kind: ``greeting`` for a server that speaks first (MySQL), ``tcp`` for one that waits, ``http`` for an
             address that must answer GET ``path`` with less than 500, ``sql`` and ``redis`` for a question whose answer
             must be right.
-        sql, user, secret_file, database: the statement of an ``sql`` question, and who asks; its answer is right while
-            the first value of the first row is true, or with ``matches`` while that is found in the row.
+        sql, user, secret_file, database, ca: the statement of an ``sql`` question, and who asks how; its answer is
+            right while the first value of the first row is true, or with ``matches`` while that is found in the row.
         command: the command of a ``redis`` question; its answer is right while ``matches`` is found in it.
         matches: a regular expression.
         anew: whether each question comes over a connection of its own.
@@ -153,6 +153,7 @@ class Target:
     user: str = ""
     secret_file: str = ""
     database: str = ""
+    ca: str = ""
     command: str = ""
     matches: str = ""
     anew: bool = False
@@ -165,7 +166,7 @@ class Target:
             ValueError: there is no such kind, or what is to be asked or matched cannot be.
         """
         if self.kind == "sql" and self.sql and self.user:
-            login = {"user": self.user, "secret_file": self.secret_file, "database": self.database}
+            login = {"user": self.user, "secret_file": self.secret_file, "database": self.database, "ca": self.ca}
             return Sql(self.host, self.port, sql=self.sql, matches=self.matches, anew=self.anew, **login)
         if self.kind == "redis" and self.command and self.matches:
             return Redis(self.host, self.port, command=self.command, matches=self.matches, anew=self.anew)

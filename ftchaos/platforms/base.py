@@ -17,8 +17,8 @@ from ftchaos.undo import UndoLog
 COMPONENTS = ("api", "database", "cache-a", "cache-b", "cache-c", "queue", "websocket")
 """What clients use, each with a sampler of its own."""
 
-STORES = ("uploads", "mysql", "redis")
-"""What clients may write to: the application over HTTP, the database, and the cache."""
+STORES = ("uploads", "mysql", "redis", "inside")
+"""What clients may write to: the application over HTTP, the database, the cache; and from within a zone cut off."""
 
 Progress = Callable[[str], None]
 

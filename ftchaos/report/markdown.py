@@ -28,7 +28,8 @@ def render(evidence: Evidence) -> str:
         *_further_reasons(evidence),
         safe(evidence.summary),
         f"Run `{evidence.run_id}`, {evidence.began_at} to {evidence.ended_at}, exit code {evidence.exit_code}"
-        f" ({wording.CODES.get(evidence.exit_code, 'unknown')}).",
+        f" ({wording.CODES.get(evidence.exit_code, 'unknown')}). Clients saw the service through"
+        f" {safe(evidence.service.through)}.",
         *_harmed(evidence),
         _table(
             ("Objective", "Promised", "Actual", "", "Detail"),

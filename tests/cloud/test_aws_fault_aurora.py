@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,11 +10,22 @@ import pytest
 from fault_account import ALLOWED, ZONES, build, heal, inject, led_to, look, state, watching
 from standin.processes import until
 from standin.server import Standin
+from workplaces import Workplace
 
 from ftchaos.clock import now
 from ftchaos.platforms.aws import faults
 
 FAULT = "fail_mysql_primary"
+CONFIGURATION = """\
+objectives: {{sustain: 1s, rto: 2m, p95: 2s}}
+environments:
+  staging:
+    platform: aws
+    account: "{account}"
+    region: {region}
+    endpoint: {endpoint}
+    mysql: {{cluster: ft, secret: of-staging, database: filetransfer}}
+"""
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +46,8 @@ def made(standin: Standin) -> Iterator[Standin]:
                 Engine="aurora-mysql", AvailabilityZone=zone,
             )  # fmt: skip
         _available(standin)
+        secret = json.dumps({"username": "ftchaos", "password": standin.command("password")})
+        standin.client("secretsmanager").create_secret(Name="of-staging", SecretString=secret)
         yield standin
 
 
@@ -61,3 +75,19 @@ def test_the_named_reader_takes_over(made: Standin, tmp_path: Path, manner: str)
     assert harm.undo["move"]["to"] == look(made, mysql="ft").database().writer.name
     assert before == state(made)
     assert [] == made.violations()
+
+
+def test_an_experiment_follows_the_writer_by_the_clusters_endpoint(made: Standin, tmp_path: Path) -> None:
+    writer = look(made, mysql="ft").database().writer.name
+    place = Workplace(tmp_path)
+    (tmp_path / "ftchaos.yaml").write_text(
+        CONFIGURATION.format(account=made.account, region=made.region, endpoint=made.endpoint)
+    )
+    done = place.run("experiment", "run", "mysql-primary-failover", "--environment", "staging", "--json")
+    found = done.json
+
+    assert (0, "passed", []) == (done.exit_code, found["verdict"], found["reasons"]), done.stderr
+    assert {"database"} == {one["name"] for one in found["components"]}
+    assert [True, True] == [one["passed"] for one in found["verification"]["checks"]]
+    assert writer in {one["name"].split()[0] for one in found["verification"]["checks"]}
+    assert len(found["plan"]["unasked"]) == 4

@@ -105,9 +105,11 @@ class AwsPlatform:
         shards = self._shards(inventory)
         copies = [copy for one in inventory.databases for copy in one.copies]
         nodes = [node for one in inventory.shards for node in one.copies]
-        watched: dict[str, Mapping[str, Any]] = {}
-        for sign in (*map(signs.mysql, copies), *map(signs.redis, nodes), *map(signs.instance, inventory.instances)):
+        watched = {copy.name: self._watched(copy) for copy in copies if copy.host}
+        for sign in (*map(signs.redis, nodes), *map(signs.instance, inventory.instances)):
             watched |= sign
+        # What is in a cluster with the writer may be begun anew by its failover, wherever it stands.
+        alone = [one.writer for one in inventory.databases] + nodes
         return Traffic(
             public_url=self.settings.api or "",
             writer=self._writer,
@@ -115,7 +117,7 @@ class AwsPlatform:
             secret=self._login.file,
             cache_nodes=[Address(node.host, node.port) for one in shards.values() for node in one.copies],
             shards={letter: cluster.tag(*_slots(one)) for letter, one in shards.items()},
-            zones={one.name: one.zone for one in (*copies, *nodes)} | {one.id: one.zone for one in inventory.instances},
+            zones={one.name: one.zone for one in alone} | {one.id: one.zone for one in inventory.instances},
             account=self._login.user,
             ca=self._mysql.ca,
             cache_manner=self._manner(shards),
@@ -151,7 +153,10 @@ class AwsPlatform:
             raise Invalid(f"the fault {fault} cannot be had so: {error}", "see `ftchaos experiment show`") from error
         absent = OF_UPLOADS if "uploads" not in self.takes else ()
         caches = () if "redis" in self.takes else tuple(f"cache-{letter}" for letter in LETTERS)
-        return replace(harm, hits=tuple(one for one in harm.hits if one not in (*absent, *caches)))
+        hits = tuple(one for one in harm.hits if one not in (*absent, *caches))
+        copies = {copy.name: copy for one in self._known().databases for copy in one.copies}
+        watched = {name: self._watched(copies[name]) for name in harm.signs if name in copies}
+        return replace(harm, hits=hits, signs={**harm.signs, **watched})
 
     def inject(self, fault: str, harm: Harm, undo: UndoLog, begin: Callable[[], None]) -> str:
         undo.record(self.name, f"{heals.FAULT}{fault}", harm.undo, harm.clause)
@@ -172,6 +177,7 @@ class AwsPlatform:
         return self._said
 
     def compare(self) -> Step:
+        self._look()  # who leads may have changed
         copies = {name: functools.partial(self._connect, copy) for name, copy in self._copies().items()}
         return comparison.compare(lambda: self._connect(self._writer), copies, self._mysql.database or "")
 
@@ -203,6 +209,18 @@ class AwsPlatform:
     def _writer(self) -> Address:
         database = self._known().database()
         return Address(database.host, database.port)
+
+    def _watched(self, copy: Copy) -> Mapping[str, Any]:
+        """How the witness looks at a server of a database: it logs in where it can.
+
+        A server that is only greeted, again and again, blocks the machine that does so (``max_connect_errors``).
+        """
+        if self._login is None:
+            return signs.mysql(copy)[copy.name]
+        return {
+            "host": copy.host, "port": copy.port, "kind": "sql", "sql": "SELECT 1", "user": self._login.user,
+            "secret_file": str(self._login.file), "ca": str(self._mysql.ca or ""),
+        }  # fmt: skip
 
     def _ensure_possible(self) -> None:
         """Refuse what no run can have here, before anything is asked of AWS.
