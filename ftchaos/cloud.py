@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
 ARN = re.compile(r"arn:aws[a-z-]*:[a-z0-9-]+:(?P<region>[a-z0-9-]*):(?P<account>\d{12}|):.+")
@@ -73,6 +73,7 @@ class Drill(_Keys):
         instance_class: of the copy, written ``class``; the source's when none is named.
         region: another region, for drills that restore there.
         kms_key: the key of that region that copies are encrypted with.
+        clients: the networks, as CIDR, that a copy lets in; only this machine's own address when none is named.
     """
 
     vpc: str | None = Field(default=None, pattern=r"^vpc-[0-9a-f]{8,17}$")
@@ -80,6 +81,19 @@ class Drill(_Keys):
     instance_class: str | None = Field(default=None, alias="class", pattern=r"^db\.[a-z0-9-]+\.[a-z0-9-]+$")
     region: str | None = Field(default=None, pattern=f"^{REGION.pattern}$")
     kms_key: str | None = Field(default=None, min_length=1)
+    clients: list[str] = []
+
+    @field_validator("clients")
+    @classmethod
+    def _are_networks(cls, clients: list[str]) -> list[str]:
+        for one in clients:
+            try:
+                network = ipaddress.IPv4Network(one)
+            except ValueError as error:
+                raise ValueError(f"{one!r} is not a network; write it like 10.20.0.0/16") from error
+            if network.prefixlen == 0:
+                raise ValueError(f"{one} is everybody, and a copy holds real data")
+        return clients
 
     @model_validator(mode="after")
     def _has_two_subnets(self) -> Drill:

@@ -208,6 +208,7 @@ def preview(plan: Plan) -> dict[str, Any]:
         "platform": plan.platform.name,
         "faults": [harm.clause for harm in harms],
         "targets": hit or (plan.platform.targets() if plan.injects_fault else []),
+        "makes": [] if plan.injects_fault else plan.platform.makes(),
         "promises": plan.asked[0].words(),
         "unasked": plan.asked[1].words(),
         "steps": [activity.name for activity in plan.loaded.definition.method],
@@ -257,7 +258,8 @@ def begin(experiment: Mapping[str, Any], configuration: Mapping[str, Any]) -> No
         plan = _session.plan = _plan(definitions.check(experiment), configuration)
     progress = _session.progress = _session.progress or runs.SilentProgress()
     permit = plan.permit()
-    plan.platform.targets()  # whatever cannot be reached is refused while nothing is there yet
+    # Whatever cannot be reached is refused while nothing is there yet.
+    plan.platform.targets() if plan.injects_fault else plan.platform.makes()
     run_id = runs.new_id(plan.extension.id)
     lock = guard.EnvironmentLock(plan.platform.lock_name)
     lock.acquire(run_id)

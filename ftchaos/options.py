@@ -37,7 +37,7 @@ class Options:
         lab: name of a lab that is up; empty for one that lives as long as the run.
         reports: the folder that gets the run's folder.
         config: the configuration file, or None for the usual one.
-        method: ``physical`` or ``logical``: the kind of backup that the lab takes.
+        method: what is restored from; empty for the first that the platform knows, see ``methods`` there.
         to: ``last`` for the last archived event, or a UTC time to which the log is replayed.
         size: bytes of realistic data in a lab that is begun for the run.
         mysql_flavour: ``mariadb``, ``mysql`` or empty for the one that is found.
@@ -55,7 +55,7 @@ class Options:
     lab: str = ""
     reports: Path = Path("reports")
     config: Path | None = None
-    method: Literal["physical", "logical"] = "physical"
+    method: str = ""
     to: str = "last"
     size: int = 24 << 20
     mysql_flavour: str = ""
@@ -84,8 +84,6 @@ class Options:
             if key in values:
                 values[key] = convert(values[key])
         options = cls(**values)
-        if options.method not in ("physical", "logical"):
-            raise Invalid(f"the method {options.method!r} is unknown", "choose physical or logical")
         if options.durability not in ("configured", "weaker"):
             raise Invalid(f"the durability {options.durability!r} is unknown", "choose configured or weaker")
         if options.mysql_flavour not in ("", "mariadb", "mysql"):

@@ -57,7 +57,7 @@ def running(function: F) -> F:
         click.option("--rto", type=DURATION, help="Recovery time objective, like 4h."),
         click.option("--rpo", type=DURATION, help="Recovery point objective, like 15m."),
         click.option("--to", metavar="TIME", help="Replay the log to this UTC time instead of to its last event."),
-        click.option("--method", type=click.Choice(["physical", "logical"]), help="Kind of backup that the lab takes."),
+        click.option("--method", metavar="HOW", help="What is restored from: in the lab physical or logical."),
         click.option("--size", type=SIZE, help="Data in the lab's database, like 1GiB."),
         click.option("--mysql-flavour", type=FLAVOURS, help="The lab's database; the one that is found."),
         click.option("--warm-timeout", type=DURATION, help="How long to watch for the service to come back, like 2m."),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ftchaos.errors import HealFailed
+from ftchaos.errors import HealFailed, Invalid
 
 if TYPE_CHECKING:  # every Python process of the lab imports this package, and needs none of these
     from ftchaos.config import Config
@@ -17,8 +17,16 @@ def make(config: Config, options: Options) -> Platform:
     """The platform of the environment that a run chose.
 
     Raises:
-        Invalid: there is no such environment, or this version has no such platform.
+        Invalid: there is no such environment, this version has no such platform, or it knows no such method.
     """
+    made = _made(config, options)
+    if options.method and options.method not in made.methods:
+        known = ", ".join(made.methods) or "none, as nothing is chosen there"
+        raise Invalid(f"the method {options.method!r} is unknown in {options.environment!r}", f"it knows {known}")
+    return made
+
+
+def _made(config: Config, options: Options) -> Platform:
     settings = config.environment(options.environment)
     if options.backup is not None:
         from ftchaos.platforms.bench import Bench
@@ -27,7 +35,7 @@ def make(config: Config, options: Options) -> Platform:
     if settings.platform == "aws":
         from ftchaos.platforms.aws.platform import AwsPlatform
 
-        return AwsPlatform(options, settings)
+        return AwsPlatform(config, options)
     from ftchaos.platforms.lab.platform import LabPlatform
 
     return LabPlatform(options)

@@ -154,6 +154,8 @@ class Platform(Protocol):
     """One environment of the system under test."""
 
     name: str
+    methods: Sequence[str]
+    """What a drill here can restore from; the first is the default."""
     accepts_backup_age: bool
     assumes_disaster: bool
     """A drill restores beside what it is a copy of: nothing is destroyed, the disaster is assumed at an instant."""
@@ -168,6 +170,9 @@ class Platform(Protocol):
 
     def targets(self) -> list[str]:
         """What a run would destroy, in words, for the preview; touches nothing."""
+
+    def makes(self) -> list[str]:
+        """What a drill would make beside its source, in words, for the preview; touches nothing."""
 
     def begin(self, run_id: str, undo: UndoLog, progress: Progress) -> None:
         """Reach the environment, or bring it up where that is the platform's part."""

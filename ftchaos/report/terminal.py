@@ -87,6 +87,7 @@ def preview(plan: Mapping[str, Any]) -> str:
         "",
         *(["faults, as they would be reported:", *_numbered(faults), ""] if faults else []),
         *(line.plain for line in harmed),
+        *(f"would be made:   {_line(str(one))}" for one in plan.get("makes", ())),
         f"held against:    RTO {human_duration(objectives['rto_s'])}, RPO {human_duration(objectives['rpo_s'])}",
         *([f"promises:        {_line(str(promises[0]))}"] if promises else []),
         *(f"                 {_line(str(promise))}" for promise in promises[1:]),

@@ -158,7 +158,7 @@ def test_keys_of_an_environment_on_aws_are_read(tmp_path: Path) -> None:
             "the 'secret' of mysql is not in the account",
         ),
         (_aws("drill: {subnets: [subnet-01234567]}"), 6, "at least two zones"),
-        (_aws("drill: {klass: db.t3.small}"), 6, "known here: class, kms_key, region, subnets, vpc"),
+        (_aws("drill: {klass: db.t3.small}"), 6, "known here: class, clients, kms_key, region, subnets, vpc"),
         (_aws("drill: {class: small}"), 6, "should match pattern"),
         (_aws("tag: allowed"), 6, "should match pattern"),
         (_aws("buckets: [A]"), 6, "should match pattern"),

@@ -190,14 +190,17 @@ class Access:
                 self.ensure_right_place()
             return self._made(service, once, region or self.place.region)
 
-    def pages(self, service: str, operation: str, key: str, **parameters: Any) -> Iterator[dict[str, Any]]:
+    def pages(
+        self, service: str, operation: str, key: str, *, region: str = "", **parameters: Any
+    ) -> Iterator[dict[str, Any]]:
         """All items of a list call, page by page.
 
         Args:
             operation: as boto3 names it, like ``describe_db_instances``.
             key: where the items of a page are, like ``DBInstances`` or ``Reservations[].Instances[]``.
+            region: another one than the place's.
         """
-        client = self.client(service)
+        client = self.client(service, region=region)
         items = jmespath.compile(key)
         if not client.can_paginate(operation):
             yield from items.search(getattr(client, operation)(**parameters)) or ()

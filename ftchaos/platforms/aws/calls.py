@@ -25,16 +25,18 @@ class Operation:
         action: the permission, where IAM has another name for it.
         resources: ARN patterns with ``{region}`` and ``{account}``; ``*`` where IAM knows none.
         condition: ``tagged`` the resource carries the tag of the configuration; ``owned`` the tag of what ftchaos made;
-            empty where the action knows no such condition.
+            ``owning`` the request gives what it makes that tag; empty where the action knows no such condition.
         also: further permissions that the call needs, for the same resources and conditions.
+        keys: whether it needs the key of an encrypted database, through RDS.
     """
 
     kind: Kind
     name: str
     action: str = ""
     resources: tuple[str, ...] = ("*",)
-    condition: Literal["", "tagged", "owned"] = ""
+    condition: Literal["", "tagged", "owned", "owning"] = ""
     also: tuple[str, ...] = ()
+    keys: bool = False
 
     @property
     def permission(self) -> str:
@@ -46,8 +48,14 @@ class Operation:
 OWNER = "ftchaos-run"  # the key of the tag that carries the id of the run that made something
 
 EC2 = "arn:aws:ec2:{region}:{account}:"
+RDS = "arn:aws:rds:{region}:{account}:"
 GROUPS = "arn:aws:autoscaling:{region}:{account}:autoScalingGroup:*"
 SECRETS = "arn:aws:secretsmanager:{region}:{account}:secret:*"
+
+KEYS = ("kms:CreateGrant", "kms:DescribeKey")
+"""Source: RDS user guide, encrypting Amazon RDS resources, what the caller of a restore needs."""
+TAGGED = ("rds:AddTagsToResource",)  # what RDS asks for beside a call that gives tags
+_COPY = (f"{RDS}db:*", f"{RDS}og:*", f"{RDS}pg:*", f"{RDS}subgrp:*", f"{RDS}snapshot:*")
 
 CALLS: tuple[Operation, ...] = (
     # Read
@@ -72,6 +80,35 @@ CALLS: tuple[Operation, ...] = (
     Operation("read", "s3:GetBucketVersioning", resources=("arn:aws:s3:::*",)),
     Operation("read", "secretsmanager:DescribeSecret", resources=(SECRETS,)),
     # Drills
+    Operation("drill", "ec2:AuthorizeSecurityGroupIngress", resources=(f"{EC2}security-group/*",), condition="owned"),
+    # It names a VPC beside what it makes, and tags only that.
+    Operation(
+        "drill", "ec2:CreateSecurityGroup", resources=(f"{EC2}security-group/*", f"{EC2}vpc/*"),
+        also=("ec2:CreateTags",),
+    ),
+    Operation("drill", "ec2:DeleteSecurityGroup", resources=(f"{EC2}security-group/*",), condition="owned"),
+    Operation("drill", "ec2:DescribeSecurityGroups"),
+    Operation("drill", "ec2:RevokeSecurityGroupEgress", resources=(f"{EC2}security-group/*",), condition="owned"),
+    Operation(
+        "drill", "rds:CreateDBParameterGroup", resources=(f"{RDS}pg:*",), condition="owning", also=TAGGED
+    ),
+    Operation(
+        "drill", "rds:CreateDBSubnetGroup", resources=(f"{RDS}subgrp:*",), condition="owning", also=TAGGED
+    ),
+    Operation("drill", "rds:DeleteDBInstance", resources=(f"{RDS}db:*",), condition="owned"),
+    Operation("drill", "rds:DeleteDBParameterGroup", resources=(f"{RDS}pg:*",), condition="owned"),
+    Operation("drill", "rds:DeleteDBSubnetGroup", resources=(f"{RDS}subgrp:*",), condition="owned"),
+    Operation("drill", "rds:DescribeDBInstanceAutomatedBackups"),
+    Operation("drill", "rds:DescribeDBParameterGroups"),
+    Operation("drill", "rds:DescribeDBParameters"),
+    Operation("drill", "rds:DescribeDBSubnetGroups"),
+    Operation("drill", "rds:DescribeOptionGroups"),
+    Operation("drill", "rds:ListTagsForResource"),
+    Operation("drill", "rds:ModifyDBInstance", resources=(f"{RDS}db:*",), condition="owned"),
+    Operation("drill", "rds:ModifyDBParameterGroup", resources=(f"{RDS}pg:*",), condition="owned"),
+    Operation(
+        "drill", "rds:RestoreDBInstanceToPointInTime", resources=_COPY, condition="owning", also=TAGGED, keys=True
+    ),
     # Faults
     Operation("faults", "secretsmanager:GetSecretValue", resources=(SECRETS,)),
     Operation("faults", "autoscaling:ResumeProcesses", resources=(GROUPS,), condition="tagged"),

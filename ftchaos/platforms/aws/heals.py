@@ -5,6 +5,7 @@ from __future__ import annotations
 from ftchaos.errors import HealFailed
 from ftchaos.platforms.aws import faults, login
 from ftchaos.platforms.aws.access import Access, Place
+from ftchaos.platforms.aws.copies import removal
 from ftchaos.undo import Record
 
 FAULT = "fault:"
@@ -23,4 +24,10 @@ def heal(record: Record) -> str:
         access = Access(Place.from_json(dict(record.arguments["place"])))
         access.ensure_right_place()
         return fault.heal(access, record.arguments)
+    if record.heal.startswith(removal.HEAL) and (kind := record.heal.removeprefix(removal.HEAL)) in removal.KINDS:
+        if kind == "password":
+            return removal.forget_password(record.arguments)
+        access = Access(Place.from_json(dict(record.arguments["place"])))
+        access.ensure_right_place()
+        return removal.heal(access, kind, record.arguments, record.recorded_at)
     raise HealFailed(f"AWS knows no heal '{record.heal}'", "a newer ftchaos may have written this undo log")

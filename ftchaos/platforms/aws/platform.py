@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 from pymysql.err import MySQLError
 
 from ftchaos.clock import now
-from ftchaos.errors import FtchaosError, Invalid, Refused, StepFailed
+from ftchaos.errors import FtchaosError, Invalid, StepFailed
 from ftchaos.mysql import session as sessions
 from ftchaos.mysql.session import Session
-from ftchaos.platforms.aws import comparison, events, faults, heals, ledgertable, login, roles, standing, survey
+from ftchaos.platforms.aws import comparison, copies, events, faults, heals, ledgertable, login, roles, standing, survey
 from ftchaos.platforms.aws.access import Access, Place
+from ftchaos.platforms.aws.drill import AwsDrill
 from ftchaos.platforms.aws.faults import signs
 from ftchaos.platforms.aws.faults.redis_masters import LETTERS
 from ftchaos.platforms.aws.inventory import Copy, Database, Inventory, Shard
@@ -28,7 +29,7 @@ from ftchaos.workload import cluster
 
 if TYPE_CHECKING:
     from ftchaos.cloud import Mysql
-    from ftchaos.config import Environment
+    from ftchaos.config import Config
     from ftchaos.options import Options
     from ftchaos.undo import UndoLog
 
@@ -40,6 +41,7 @@ EVENTS_S = 1.0
 """Between two looks at the events, or a tenth of the time since the fault, as the services bear only so many."""
 OF_UPLOADS = ("api", "queue", "websocket")
 """The components that only uploads and their subscribers sample."""
+SOURCE = "the source"
 NO_LAB = "it is for the lab: leave it out here"
 
 
@@ -47,11 +49,14 @@ class AwsPlatform:
     """See :class:`ftchaos.platforms.base.Platform`."""
 
     name = "aws"
-    accepts_backup_age = False
+    methods: Sequence[str] = tuple(copies.METHODS)
     assumes_disaster = True
 
-    def __init__(self, options: Options, settings: Environment) -> None:
-        self.options, self.settings = options, settings
+    def __init__(self, config: Config, options: Options) -> None:
+        self.options, self.settings = options, config.environment(options.environment)
+        self.accepts_backup_age = config.restore.accept_backup_age
+        self._judged = config.restore
+        self._drill: AwsDrill | None = None
         self._inventory: Inventory | None = None
         self._login: login.Login | None = None
         self._cache_login: login.Login | None = None
@@ -70,6 +75,8 @@ class AwsPlatform:
 
     @property
     def takes(self) -> Sequence[str]:
+        if self._drill is not None:
+            return ("mysql",)  # what the application would write would stay in the source
         given = {"uploads": self.settings.api, "mysql": True, "redis": self.settings.redis}
         return [store for store, where in given.items() if where]
 
@@ -77,22 +84,34 @@ class AwsPlatform:
         self._ensure_possible()
         return [f"{copy.name} in {copy.zone}" for copy in self._look().database().copies]
 
+    def makes(self) -> list[str]:
+        """What a drill would make; from here on this is the platform of a drill, which needs no tag on its source."""
+        self._ensure_possible()
+        method = self.options.method or self.methods[0]
+        self._drill = AwsDrill(self._access, self.settings, self._judged, method, self.options.to)
+        return self._drill.makes()
+
     def begin(self, run_id: str, undo: UndoLog, progress: Progress) -> None:
         """Fetch the account, reach the database, and make the ledger's table in it where there is none."""
         self._ensure_possible()
         account = login.read(self._access, str(self._mysql.secret))
         self._login = login.keep(account, "database", run_id, undo)
-        if self._cache_account is not None:
+        if self._drill is not None:
+            self._drill.begin(run_id, undo, progress, self._source)
+        elif self._cache_account is not None:
             self._cache_login = login.keep(self._cache_account, "cache", run_id, undo)
-        with self._connect(self._writer) as session:
+        with self._source() as session:
             if ledgertable.ensure(session):
                 progress("the schema ftchaos was made in the database; it stays there")
-        if "redis" in self.takes and not self._shards(self._known()):
+        if self._drill is None and "redis" in self.takes and not self._shards(self._known()):
             progress("the cache is not written to: it is no Redis Cluster, or does not carry the tag")
 
     def prepare(self, undo: UndoLog, progress: Progress, *, backups: bool) -> None:
-        """See that each replica that can be read applies what its writer commits."""
-        with self._connect(self._writer) as session:
+        """See that each replica that can be read applies what its writer commits, or that what is written is kept."""
+        if self._drill is not None:
+            self._drill.await_restorable(progress)
+            return
+        with self._source() as session:
             newest = ledgertable.newest(session)
         for name, copy in self._copies().items():
             with self._connect(copy) as session:
@@ -101,6 +120,8 @@ class AwsPlatform:
     def traffic(self, zone: str = "") -> Traffic:
         if self._login is None:
             raise StepFailed("there is no account of the database yet", "see the begin of the run")
+        if self._drill is not None:
+            return self._drilled(self._drill, self._login)
         inventory = self._known()
         shards = self._shards(inventory)
         copies = [copy for one in inventory.databases for copy in one.copies]
@@ -124,14 +145,27 @@ class AwsPlatform:
             writes_per_s=WRITES_PER_S,
         )
 
+    def _drilled(self, drill: AwsDrill, account: login.Login) -> Traffic:
+        """The source, and after the cut-over the copy."""
+        if drill.is_cut_over:
+            copy = drill.opened
+            where = Address(copy.host, copy.port)
+            return Traffic("", where, {}, copy.password, account=copy.user, ca=copy.ca)
+        seen = signs.mysql(Copy(SOURCE, "", drill.writer.host, drill.writer.port))
+        return Traffic(
+            "", drill.writer, seen, account.file, account=account.user, ca=self._mysql.ca, writes_per_s=WRITES_PER_S
+        )
+
     def client_argv(self, argv: Sequence[str], zone: str = "") -> list[str]:
         if zone:
             raise StepFailed(f"no client can be put into {zone}", "clients run beside ftchaos")
         return list(argv)
 
     def writer_in_place(self) -> str:
+        if self._drill is not None and self._drill.is_cut_over:
+            return self._drill.problem_of_writer()
         try:
-            with self._connect(self._writer) as session:
+            with self._source() as session:
                 if sessions.value(session, "SELECT @@GLOBAL.read_only OR @@GLOBAL.innodb_read_only"):
                     return f"{self._writer} leads to a server that takes no writes"
         except (FtchaosError, MySQLError) as error:
@@ -139,10 +173,12 @@ class AwsPlatform:
         return ""
 
     def backups_complete(self) -> str:
-        return "backups on AWS are not looked at by this version"
+        return self._drill.problem() if self._drill is not None else ""
 
     def recovery(self) -> Recovery:
-        raise Refused("this version restores no copy on AWS", "run that drill in the lab")
+        if self._drill is None:
+            raise StepFailed("this run is no drill", "see dr_drills/restore.yaml")
+        return self._drill
 
     def harm(self, fault: str, arguments: Mapping[str, Any]) -> Harm:
         self._ensure_possible()
@@ -179,17 +215,17 @@ class AwsPlatform:
     def compare(self) -> Step:
         self._look()  # who leads may have changed
         copies = {name: functools.partial(self._connect, copy) for name, copy in self._copies().items()}
-        return comparison.compare(lambda: self._connect(self._writer), copies, self._mysql.database or "")
+        return comparison.compare(self._source, copies, self._mysql.database or "")
 
     def state(self) -> dict[str, str]:
-        return standing.state(self._look())
+        return standing.state(self._look()) if self._drill is None else {}
 
     def survivors(self) -> Session:
-        return self._connect(self._writer)
+        return self._drill.connect() if self._drill is not None and self._drill.is_cut_over else self._source()
 
     def describe(self) -> dict[str, Any]:
-        found = standing.describe(self._access, self._known())
         place = self._access.place
+        found = self._drill.describe() if self._drill is not None else standing.describe(self._access, self._known())
         found["settings"] |= {"account": place.account, "region": place.region, "writes_per_s": WRITES_PER_S}
         return found
 
@@ -205,8 +241,13 @@ class AwsPlatform:
             )
         return self.settings.mysql
 
+    def _source(self) -> Session:
+        return self._connect(self._writer)
+
     @property
     def _writer(self) -> Address:
+        if self._drill is not None:
+            return self._drill.writer
         database = self._known().database()
         return Address(database.host, database.port)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ftchaos.platforms.aws.calls import CALLS, OWNER, Kind, Operation
+from ftchaos.platforms.aws.calls import CALLS, KEYS, OWNER, Kind, Operation
 
 # Of these, requests go to one region for all, or their ARNs have none: a condition on the region would deny them.
 GLOBAL = ("iam", "s3", "sts")
@@ -27,17 +27,19 @@ def document(
         tag: what a resource carries that may be harmed, like ``key=value``.
     """
     grouped: dict[tuple[str, tuple[str, ...], str, bool], set[str]] = {}
-    for one in calls:
-        if one.kind == "read" or one.kind in kinds:
-            for permission in (one.permission, *one.also):
-                everywhere = permission.split(":")[0] in GLOBAL
-                grouped.setdefault((one.kind, one.resources, one.condition, everywhere), set()).add(permission)
+    chosen = [one for one in calls if one.kind == "read" or one.kind in kinds]
+    for one in chosen:
+        for permission in (one.permission, *one.also):
+            everywhere = permission.split(":")[0] in GLOBAL
+            grouped.setdefault((one.kind, one.resources, one.condition, everywhere), set()).add(permission)
     statements = [
         _statement(
             kind, permissions, _arns(resources, account, regions), _conditions(condition, tag, everywhere, regions)
         )
         for (kind, resources, condition, everywhere), permissions in grouped.items()
     ]
+    if any(one.keys for one in chosen):
+        statements.append(_keys(account, regions))
     for number, statement in enumerate(statements, 1):
         statement["Sid"] += str(number)
     return {"Version": "2012-10-17", "Statement": statements}
@@ -46,6 +48,12 @@ def document(
 def _statement(kind: str, permissions: set[str], arns: list[str], conditions: dict[str, Any]) -> dict[str, Any]:
     made: dict[str, Any] = {"Sid": kind.capitalize(), "Effect": "Allow", "Action": sorted(permissions)}
     return made | {"Resource": arns} | ({"Condition": conditions} if conditions else {})
+
+
+def _keys(account: str, regions: Sequence[str]) -> dict[str, Any]:
+    """Keys of encrypted databases: no call of ours uses one, but RDS does in our name."""
+    arns = _arns(("arn:aws:kms:{region}:{account}:key/*",), account, regions)
+    return _statement("keys", set(KEYS), arns, {"StringLike": {"kms:ViaService": ["rds.*.amazonaws.com*"]}})
 
 
 def _arns(patterns: Sequence[str], account: str, regions: Sequence[str]) -> list[str]:
@@ -71,6 +79,7 @@ def _conditions(condition: str, tag: str, everywhere: bool, regions: Sequence[st
     if regions and not everywhere:
         equal["aws:RequestedRegion"] = list(regions)
     conditions: dict[str, Any] = {"StringEquals": equal} if equal else {}
-    if condition == "owned":
-        conditions["Null"] = {f"aws:ResourceTag/{OWNER}": "false"}
+    if condition in ("owned", "owning"):
+        whose = "ResourceTag" if condition == "owned" else "RequestTag"
+        conditions["Null"] = {f"aws:{whose}/{OWNER}": "false"}
     return conditions

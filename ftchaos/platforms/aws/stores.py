@@ -164,7 +164,7 @@ def _leads(node: Copy, role: Callable[[str, int, bool], str]) -> bool:
 
 def tested(access: Access) -> int:
     """How many shards' failover was tested within the last 24 hours."""
-    since = {"SourceType": "replication-group", "Duration": DAY_MINUTES}
+    since: dict[str, Any] = {"SourceType": "replication-group", "Duration": DAY_MINUTES}
     return sum(
         1 for one in access.pages("elasticache", "describe_events", "Events", **since) if TESTED in one["Message"]
     )

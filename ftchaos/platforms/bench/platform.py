@@ -20,6 +20,7 @@ class Bench:
     """See :class:`ftchaos.platforms.base.Platform`."""
 
     name = scratch.PLATFORM
+    methods: Sequence[str] = ()
     takes = STORES
     assumes_disaster = False
 
@@ -36,6 +37,10 @@ class Bench:
 
     def targets(self) -> list[str]:
         """Nothing is destroyed."""
+        return []
+
+    def makes(self) -> list[str]:
+        """A server that is thrown away, which costs nothing."""
         return []
 
     def begin(self, run_id: str, undo: UndoLog, progress: Progress) -> None:

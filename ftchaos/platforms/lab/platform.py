@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from pymysql.connections import Connection
 from pymysql.err import MySQLError
@@ -21,6 +21,9 @@ from ftchaos.platforms.lab.tier import Tier
 from ftchaos.undo import UndoLog
 from ftchaos.workload import cluster
 
+if TYPE_CHECKING:
+    from ftchaos.mysql.backup import Method
+
 DEFAULT_LAB = "default"
 HEALTHY_WITHIN_S = 15.0
 WEAKEN = "weaken_durability"
@@ -30,6 +33,7 @@ class LabPlatform:
     """One lab, which was up before or lives as long as the run."""
 
     name = "lab"
+    methods: Sequence[str] = ("physical", "logical")
     accepts_backup_age = False
     assumes_disaster = False
     takes = STORES
@@ -74,6 +78,10 @@ class LabPlatform:
             for name, server in tier.servers.items()
         ]
 
+    def makes(self) -> list[str]:
+        """Nothing beside what it destroys."""
+        return []
+
     def begin(self, run_id: str, undo: UndoLog, progress: Progress) -> None:
         self._lab = self._running()
         if self._lab is not None:
@@ -95,7 +103,7 @@ class LabPlatform:
         if self.options.durability == "weaker":
             progress(self.inject(WEAKEN, self.harm(WEAKEN, {}), undo, lambda: None))
         if backups:
-            self.backups.ensure(self.options.method, progress)
+            self.backups.ensure(cast("Method", self.options.method or self.methods[0]), progress)
 
     def traffic(self, zone: str = "") -> Traffic:
         layout = self.lab.layout

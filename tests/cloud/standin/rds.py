@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from moto.kms.models import kms_backends
-from moto.rds.models import DBInstance, DBSubnetGroup
+from moto.rds.models import DBInstance, DBSubnetGroup, OptionGroup
 
 from ftchaos.mysql import template
 from standin import database as databases
@@ -512,6 +512,7 @@ class Rds:
         self._check_groups(region, params)
         if key:
             _check_key(region, params.get("KmsKeyId") or key)
+        _have_default_options(region, params.get("OptionGroupName", ""), source)
         made = make()
         if not made.ok:
             return made
@@ -537,6 +538,13 @@ def _state(record: Instance, what: str) -> Refused:
         "InvalidDBInstanceState",
         f"DB instance {record.model.db_instance_identifier} is {record.model.status} and cannot {what}.",
     )
+
+
+def _have_default_options(region: str, name: str, source: Any) -> None:
+    """Default option groups are there always; moto knows none."""
+    if name.startswith("default:"):
+        version = ".".join(source.engine_version.split(".")[:2])
+        rds(region).option_groups.setdefault(name, OptionGroup(rds(region), name, source.engine, version))
 
 
 def _check_key(region: str, key: str) -> None:

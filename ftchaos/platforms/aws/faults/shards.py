@@ -78,7 +78,7 @@ def _await_replaced(access: Access, group: str, node: str, recoveries: int) -> N
 
 
 def _recoveries(access: Access, node: str) -> int:
-    about = {"SourceType": "cache-cluster", "SourceIdentifier": node, "Duration": 60}
+    about: dict[str, Any] = {"SourceType": "cache-cluster", "SourceIdentifier": node, "Duration": 60}
     events = access.pages("elasticache", "describe_events", "Events", **about)
     return sum(1 for one in events if RECOVERED in one["Message"])
 
