@@ -57,6 +57,8 @@ class Watchers:
             return stop.stranger_down(seen, may_fall, self._run.record.began_at, now())
 
         def too_bad() -> str:
+            if any(step.part == "rollback" for step in self._run.record.steps):
+                return ""  # it is being healed, which is all that a stop would do
             at = now()
             lately = self._run.traffic.lately(at - limits.longer_than - 2)
             return stop.service_too_bad(lately, limits.success, limits.longer_than, at)

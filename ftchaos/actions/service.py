@@ -20,6 +20,8 @@ SETTLE_TIMEOUT_S = 20.0
 """At least; where a window of health is long, as long as a fault lasts."""
 LASTING = 2
 """A fault lasts at least as many sustained windows, and two seconds."""
+STAYING = 1.2
+"""As many windows more is watched what works again when time is up, to see whether it stays so."""
 
 
 def watch_recovery() -> str:
@@ -30,16 +32,16 @@ def watch_recovery() -> str:
     run = current()
     run.require("inject")
     way = Way(run.objectives, run.record.hits, run.fault_at(), run.record.facts["inject"]["proven_at"])
-    # What comes back at the last moment is seen to stay only a window of health later.
-    timeout_s = run.options.warm_timeout + run.objectives.sustain_s
-    missing = _watch(run, timeout_s, way, lambda one: one.restored is not None, _lasting_s(run))
+    staying_s = STAYING * run.objectives.sustain_s
+    until_at = run.fault_at() + run.options.warm_timeout
+    missing = _watch(run, until_at, way, lambda one: one.restored is not None, _lasting_s(run), staying_s)
     run.record.watched_until = now()
     took = human_duration(now() - run.fault_at())
     if missing:
         said = f"not restored {took} after the fault: {', '.join(missing)}"
     else:
         said = f"everything met its objectives again within {took} of the fault"
-    run.keep("watch", Step(said))
+    run.keep("watch", Step(said, facts={"missing": missing}))
     return said
 
 
@@ -49,8 +51,8 @@ def settle() -> str:
     run.require("inject")
     healed_at = now()
     way = Way(run.objectives, run.record.hits, healed_at, healed_at)
-    timeout_s = max(SETTLE_TIMEOUT_S, _lasting_s(run))
-    missing = _watch(run, timeout_s, way, lambda one: one.restored is not None and one.durable)
+    until_at = healed_at + max(SETTLE_TIMEOUT_S, _lasting_s(run))
+    missing = _watch(run, until_at, way, lambda one: one.restored is not None and one.durable)
     said = f"after the heal still not well: {', '.join(missing)}" if missing else "all components are well"
     run.keep("settle", Step(said, facts={"missing": missing}))
     return said
@@ -61,15 +63,21 @@ def _lasting_s(run: Run) -> float:
 
 
 def _watch(
-    run: Run, timeout_s: float, way: Way, well: Callable[[Timeline], bool], at_least_s: float = 0.0
+    run: Run,
+    until_at: float,
+    way: Way,
+    well: Callable[[Timeline], bool],
+    at_least_s: float = 0.0,
+    staying_s: float = 0.0,
 ) -> list[str]:
     """Names of the components that were not well in time.
 
     Args:
+        until_at: when time is up.
         at_least_s: watch that long however well they are: not every damage shows at once.
+        staying_s: see :data:`STAYING`.
     """
     began_at = now()
-    deadline = began_at + timeout_s
     while True:
         run.traffic.ensure_alive()
         # Where the database does not answer, what it said last counts: the work since then is not known to be done.
@@ -77,8 +85,14 @@ def _watch(
             run.traffic.read_work(run.platform.survivors)
         seen = run.traffic.seen(run.record.clock)
         lines = timelines(seen, way)
-        missing = [one.name for one in lines if not well(one)]
+        missing = [one for one in lines if not well(one)]
+        late_s = staying_s if all(_works(one) for one in missing) else 0.0
         run.record.said = [vars(one) for one in run.platform.events(run.fault_at())]
-        if (not missing and now() - began_at >= at_least_s) or now() > deadline:
-            return missing
+        if (not missing and now() - began_at >= at_least_s) or now() > until_at + late_s:
+            return [one.name for one in missing]
         time.sleep(LOOK_S)
+
+
+def _works(one: Timeline) -> bool:
+    """Whether a component took a request again after the first that it failed, as far as it failed any."""
+    return one.failed_at is None or one.writable_at is not None

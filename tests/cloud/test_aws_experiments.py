@@ -211,6 +211,20 @@ def test_plain_chaos_run_comes_to_the_same_verdict(stage: Stage, monkeypatch: py
     assert [] == _secrets(stage)
 
 
+def test_a_service_that_does_not_come_back_in_time_fails_and_is_healed(stage: Stage) -> None:
+    before = stage.at_rest()
+    stage.made.standin.settings(detect_s=0)
+    done = stage.run("mysql-primary-partition", "--rto", "3s", "--warm-timeout", "4s", "--json")
+    stage.made.standin.settings(detect_s=1)
+    found = json.loads(done.stdout)
+
+    assert (1, "failed") == (done.exit_code, found["verdict"]), done.stderr
+    assert "The service was not restored within the RTO of 3 s." == found["reasons"][0]
+    assert "The steady state was not met after: the service meets its objectives." in found["reasons"]
+    assert 0 == found["data"]["lost"]
+    assert before == stage.at_rest()
+
+
 def test_a_fault_that_does_not_bite_proves_nothing(stage: Stage) -> None:
     stage.configure(after="3s")
     stage.at_rest()

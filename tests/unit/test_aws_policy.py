@@ -34,6 +34,12 @@ def test_reading_is_part_of_every_kind_and_nothing_else_is_part_of_reading() -> 
         assert read <= _actions(policy.document([kind]))
 
 
+def test_whoever_drills_or_harms_may_read_who_writes_to_the_database_and_nobody_else() -> None:
+    allowed = {kind: "secretsmanager:GetSecretValue" in _actions(policy.document([kind])) for kind in KINDS}
+
+    assert {"read": False, "drill": True, "faults": True} == allowed
+
+
 def test_environment_narrows_account_region_and_tag() -> None:
     calls = [
         Operation("faults", "rds:RebootDBInstance", resources=(DATABASES,), condition="tagged"),

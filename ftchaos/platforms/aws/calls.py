@@ -28,6 +28,7 @@ class Operation:
             ``owning`` the request gives what it makes that tag; empty where the action knows no such condition.
         also: further permissions that the call needs, for the same resources and conditions.
         keys: whether it needs the key of an encrypted database, through RDS.
+        beside: other kinds that make the call, too.
     """
 
     kind: Kind
@@ -37,6 +38,7 @@ class Operation:
     condition: Literal["", "tagged", "owned", "owning"] = ""
     also: tuple[str, ...] = ()
     keys: bool = False
+    beside: tuple[Kind, ...] = ()
 
     @property
     def permission(self) -> str:
@@ -110,7 +112,7 @@ CALLS: tuple[Operation, ...] = (
         "drill", "rds:RestoreDBInstanceToPointInTime", resources=_COPY, condition="owning", also=TAGGED, keys=True
     ),
     # Faults
-    Operation("faults", "secretsmanager:GetSecretValue", resources=(SECRETS,)),
+    Operation("faults", "secretsmanager:GetSecretValue", resources=(SECRETS,), beside=("drill",)),
     Operation("faults", "autoscaling:ResumeProcesses", resources=(GROUPS,), condition="tagged"),
     Operation("faults", "autoscaling:SuspendProcesses", resources=(GROUPS,), condition="tagged"),
     Operation("faults", "autoscaling:UpdateAutoScalingGroup", resources=(GROUPS,), condition="tagged"),

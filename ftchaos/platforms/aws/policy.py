@@ -27,7 +27,7 @@ def document(
         tag: what a resource carries that may be harmed, like ``key=value``.
     """
     grouped: dict[tuple[str, tuple[str, ...], str, bool], set[str]] = {}
-    chosen = [one for one in calls if one.kind == "read" or one.kind in kinds]
+    chosen = [one for one in calls if one.kind == "read" or {one.kind, *one.beside} & set(kinds)]
     for one in chosen:
         for permission in (one.permission, *one.also):
             everywhere = permission.split(":")[0] in GLOBAL
