@@ -151,7 +151,7 @@ class AwsPlatform:
             copy = drill.opened
             where = Address(copy.host, copy.port)
             return Traffic("", where, {}, copy.password, account=copy.user, ca=copy.ca)
-        seen = signs.mysql(Copy(SOURCE, "", drill.writer.host, drill.writer.port))
+        seen = {SOURCE: self._watched(Copy(SOURCE, "", drill.writer.host, drill.writer.port))}
         return Traffic(
             "", drill.writer, seen, account.file, account=account.user, ca=self._mysql.ca, writes_per_s=WRITES_PER_S
         )
