@@ -8,9 +8,10 @@ recovers it, a person or its reaper, holds that lock meanwhile.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from ftchaos import guard, manifest, notes, platforms, state
 from ftchaos.atomic import write
@@ -20,6 +21,10 @@ from ftchaos.guard import EnvironmentLock
 from ftchaos.notes import Note, forget, undo_log
 from ftchaos.run import Run
 from ftchaos.undo import FILE, UndoLog, repair
+
+if TYPE_CHECKING:
+    from ftchaos.config import Config
+    from ftchaos.platforms.aws.sweep import Swept
 
 __all__ = ["forget", "undo_log"]  # of the notes; to be had here too
 
@@ -179,6 +184,39 @@ def recover_run(
         if not _take(lock, note, progress) or not notes.note(note.run_id).exists():
             return None
         return _recover(note, dry_run, progress, by)
+
+
+def sweep(config: Config, name: str, *, dry_run: bool, progress: Callable[[str], None]) -> Swept:
+    """Take away what ftchaos ever made in an environment and nobody needs any more; see :func:`platforms.sweep`.
+
+    What runs that are alive made is left alone.
+
+    Raises:
+        Invalid: there is no such environment, or nothing outlives its runs there.
+        Refused: these credentials are of another account.
+    """
+    living = {note.run_id for note in under_way()}
+    known: dict[bool, set[str]] = {True: set(), False: set()}
+    for note in notes.all_readable():
+        known[note.run_id in living] |= {note.run_id, *_named(note.run_id)}
+    return platforms.sweep(config, name, alive=known[True], dead=known[False], dry_run=dry_run, progress=progress)
+
+
+def _named(run_id: str) -> Iterator[str]:
+    """All words in the arguments of a run's undo records, names of what it made among them."""
+    try:
+        records = UndoLog(undo_log(run_id)).records()
+    except Invalid:  # the recovery has told of it
+        return
+    left: list[Any] = [record.arguments for record in records]
+    while left:
+        one = left.pop()
+        if isinstance(one, str):
+            yield one
+        elif isinstance(one, Mapping):
+            left.extend(one.values())
+        elif isinstance(one, list):
+            left.extend(one)
 
 
 def _take(lock: EnvironmentLock, note: Note, progress: Callable[[str], None]) -> bool:

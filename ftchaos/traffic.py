@@ -194,12 +194,12 @@ class TrafficProcesses:
             time.sleep(0.1)
 
     def end_writers(self) -> None:
-        """End the writers, so that the ledger is whole and nothing is under way any more.
+        """End the writers, and whoever reads a copy, so that the ledger is whole and nothing is under way any more.
 
         Raises:
             StepFailed: the workload did not end well, so its ledger cannot be trusted.
         """
-        for name in ("workload", "workload-inside"):
+        for name in ("workload", "workload-inside", "reads"):
             process = self._processes.pop(name, None)
             if process is None:
                 continue

@@ -10,6 +10,7 @@ from typing import Any
 
 from ftchaos.clock import iso
 from ftchaos.evidence import (
+    Calls,
     Check,
     Component,
     Data,
@@ -21,6 +22,7 @@ from ftchaos.evidence import (
     Mark,
     Objectives,
     Observation,
+    Operation,
     Phase,
     Plan,
     Recovery,
@@ -193,10 +195,28 @@ def replica_loss() -> Evidence:
     return evidence
 
 
+def in_a_cloud() -> Evidence:
+    """A zone of a staging environment on AWS fails: the run made calls to its API, not all of which succeeded."""
+    evidence = zone_outage()
+    evidence.run_id = "20261123T061441Z-zone-outage-a405"
+    evidence.environment, evidence.platform = "staging", "aws"
+    evidence.calls = Calls(
+        total=214, errors=3, throttled=2, retries=5, unrecorded=1, first_at=at(-19.2), last_at=at(21.4),
+        operations=[
+            Operation(name="ec2:DescribeNetworkAcls", calls=121, errors=2, throttled=2, retries=5),
+            Operation(name="rds:DescribeDBInstances", calls=90),
+            Operation(name="ec2:StopInstances", calls=2),
+            Operation(name="elasticache:TestFailover", calls=1, errors=1),
+        ],
+    )  # fmt: skip
+    return evidence
+
+
 ALL: dict[str, Callable[[], Evidence]] = {
     "zone outage": zone_outage,
     "zone outage failed": zone_outage_failed,
     "replica loss": replica_loss,
+    "in a cloud": in_a_cloud,
 }
 
 

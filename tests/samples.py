@@ -15,6 +15,7 @@ from ftchaos.clock import iso
 from ftchaos.evidence import (
     Action,
     Backup,
+    Calls,
     Candidate,
     Check,
     Component,
@@ -27,6 +28,7 @@ from ftchaos.evidence import (
     Mark,
     Objectives,
     Observation,
+    Operation,
     Phase,
     Plan,
     Recovery,
@@ -231,6 +233,7 @@ def hostile() -> Evidence:
     evidence.kind, evidence.plan.promises = "experiment", [text] * 20
     evidence.plan.targets = [Target(name=text, kind=text, zone=text)] * 100
     evidence.undo.differences = [text] * 100
+    evidence.calls = Calls(total=9, operations=[Operation(name=text, calls=1, errors=1)] * 200)
     evidence.data.stores = {f"{text[:40]}{number}": {"acknowledged": 3, "lost": 3, "ok": text} for number in range(100)}
     evidence.components = [
         Component(name=text, hit=number % 2 == 0, failed_at=at(number), success_ratio=0.5, series=evidence.series[0],

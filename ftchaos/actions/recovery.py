@@ -96,7 +96,8 @@ def _sustained() -> Step:
         run.traffic.ensure_alive()
         time.sleep(0.1)
     run.record.watched_until = now()
-    return Step(f"the service met its objectives again {human_duration(restored_at - run.fault_at())} after the fault")
+    what = "the service met its objectives again" if run.record.injects_fault else "the copy met the objectives"
+    return Step(f"{what} {human_duration(restored_at - run.fault_at())} after the disaster")
 
 
 def assume_disaster() -> str:

@@ -5,23 +5,33 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import asdict
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ftchaos.recover import Recovered
 
 
 @click.command()
 @click.option("--dry-run", is_flag=True, help="Only say what would be undone.")
+@click.option("--environment", metavar="NAME", help="Sweep this one too, for what any machine ever left in it.")
+@click.option("--config", metavar="FILE", help="Configuration; ./ftchaos.yaml if there is one.")
 @click.option("--json", "as_json", is_flag=True, help="Print exactly one JSON document.")
-def recover(dry_run: bool, as_json: bool) -> None:
+def recover(dry_run: bool, environment: str | None, config: str | None, as_json: bool) -> None:
     """Undo whatever an interrupted run left behind.
 
-    A second call finds nothing to do.
+    A second call finds nothing to do. Exit code 4 when something remains, 3 when something could not be looked at.
     """
     from ftchaos import recover as recovering
     from ftchaos import state
 
     found = recovering.recover(dry_run=dry_run, progress=lambda text: click.echo(text, err=True))
+    harmed = any(one.failed for one in found)
+    if environment is not None:
+        sys.exit(max(4 if harmed else 0, _sweep(found, environment, config, dry_run, as_json)))
     if as_json:
         click.echo(json.dumps([asdict(one) for one in found]))
     elif not found:
@@ -29,7 +39,28 @@ def recover(dry_run: bool, as_json: bool) -> None:
     else:
         for one in found:
             click.echo(one.sentence)
-    sys.exit(4 if any(one.failed for one in found) else 0)
+    sys.exit(4 if harmed else 0)
+
+
+def _sweep(found: Sequence[Recovered], environment: str, config: str | None, dry_run: bool, as_json: bool) -> int:
+    """Sweep an environment after the recovery of this machine's runs, and print both; the sweep's exit code."""
+    from pathlib import Path
+
+    from ftchaos import config as configuration
+    from ftchaos import recover as recovering
+
+    loaded = configuration.load(Path(config) if config else None)
+    swept = recovering.sweep(loaded, environment, dry_run=dry_run, progress=lambda text: click.echo(text, err=True))
+    if as_json:
+        click.echo(json.dumps({"runs": [asdict(one) for one in found], "sweep": asdict(swept)}))
+        return swept.exit_code
+    lines = [one.sentence for one in found]
+    went = "would go" if dry_run else "gone"
+    for word, some in ((went, swept.gone), ("left alone", swept.left), ("NOT REMOVED", swept.failed)):
+        lines += [f"{word:11} {one.words}" for one in some]
+    lines += [f"{'not known':11} {problem}" for problem in swept.unread]
+    click.echo("\n".join(lines) or f"nothing to recover here, and nothing that ftchaos made is left in {environment}")
+    return swept.exit_code
 
 
 @click.command()

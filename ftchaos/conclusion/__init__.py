@@ -1,7 +1,7 @@
 """From the raw files of a run to its evidence: the same at the end of the run and a year later.
 
-It reads ``run.json``, the ledger, the observations, the survivors and the undo log, and asks the pure modules what
-they mean. No measured value of the evidence comes from anywhere else.
+It reads ``run.json``, the ledger, the observations, the survivors, the undo log and the calls to a cloud, and asks the
+pure modules what they mean. No measured value of the evidence comes from anywhere else.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ftchaos import __version__, evidence, manifest, report, verdict
-from ftchaos.conclusion import parts, timeline
+from ftchaos.conclusion import calls, cost, parts, timeline
 from ftchaos.conclusion.facts import facts
 from ftchaos.conclusion.raw import read
 from ftchaos.record import RunRecord
@@ -64,6 +64,8 @@ def conclude(folder: Path) -> evidence.Evidence:
         verification=parts.verification(raw),
         witness=parts.witness(raw),
         undo=parts.undo(raw),
+        calls=calls.calls(folder),
+        cost=cost.cost(raw),
         system=parts.system(raw),
     )
 

@@ -1,6 +1,9 @@
 """Evidence: what remains of a run, written once, readable by people and programs.
 
 record      the models of ``evidence.json``
+part        what they have in common
+calls       the calls to the API of a cloud
+cost        what was made there cost
 types       the values in it, and their bounds
 sentence    the run in one sentence
 series      client operations in buckets of time, for the charts
@@ -9,6 +12,8 @@ folder      written and read on disk
 
 from __future__ import annotations
 
+from ftchaos.evidence.calls import Calls, Operation
+from ftchaos.evidence.cost import Cost
 from ftchaos.evidence.folder import FILE, SCHEMA_FILE, read, schema, schema_text, write
 from ftchaos.evidence.record import (
     Action,
@@ -48,9 +53,11 @@ __all__ = [
     "SCHEMA_FILE",
     "Action",
     "Backup",
+    "Calls",
     "Candidate",
     "Check",
     "Component",
+    "Cost",
     "Data",
     "Definition",
     "Evidence",
@@ -61,6 +68,7 @@ __all__ = [
     "Mark",
     "Objectives",
     "Observation",
+    "Operation",
     "Phase",
     "Plan",
     "Recovery",

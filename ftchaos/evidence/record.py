@@ -8,8 +8,11 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from ftchaos.evidence.calls import Calls
+from ftchaos.evidence.cost import Cost
+from ftchaos.evidence.part import Part
 from ftchaos.evidence.types import (
     Count,
     Instant,
@@ -26,14 +29,6 @@ from ftchaos.evidence.types import (
 SCHEMA = "ftchaos.evidence/1"
 Share = Annotated[float, Field(ge=0, le=1)]
 _CODES = {"passed": {0}, "failed": {1, 4}, "inconclusive": {3, 5, 130}}
-
-
-class Part(BaseModel):
-    """A part of the evidence: unknown keys, and numbers that are none, are errors."""
-
-    model_config = ConfigDict(
-        extra="forbid", populate_by_name=True, serialize_by_alias=True, allow_inf_nan=False, defer_build=True
-    )
 
 
 class Objectives(Part):
@@ -413,6 +408,8 @@ class Evidence(Part):
     verification: Verification = Verification()
     witness: Witness = Witness()
     undo: Undo = Undo()
+    calls: Calls | None = None
+    cost: Cost | None = None
     system: System
 
     @model_validator(mode="after")

@@ -17,7 +17,7 @@ from pydantic import Field
 from ftchaos import evidence
 from ftchaos.errors import Invalid
 from ftchaos.evidence import Action, Evidence
-from ftchaos.evidence import record as records
+from ftchaos.evidence import part as evidence_part
 from ftchaos.evidence.sentence import moment
 from ftchaos.evidence.types import Count, Instant, Seconds, Sha256, Text, UpTo100
 from ftchaos.gameday import steps
@@ -31,12 +31,12 @@ State = Literal["passed", "failed", "inconclusive", "interrupted", "skipped", "n
 _MOST_EVENTS = 1000
 
 
-class Person(records.Part):
+class Person(evidence_part.Part):
     name: Text
     role: Text
 
 
-class PartDone(records.Part):
+class PartDone(evidence_part.Part):
     """One part as it went.
 
     ``what`` is the definition, the question or the length of the pause. ``earlier`` are runs of attempts that died.
@@ -54,7 +54,7 @@ class PartDone(records.Part):
     earlier: UpTo100[RunId] = Field(default_factory=list)
 
 
-class Event(records.Part):
+class Event(evidence_part.Part):
     """One line of the timeline: of a person, of the day itself, of a fault, or of the service that came back."""
 
     at: Instant
@@ -64,7 +64,7 @@ class Event(records.Part):
     part: Text = ""
 
 
-class Day(records.Part):
+class Day(evidence_part.Part):
     """A whole game day."""
 
     schema_: Annotated[Literal["ftchaos.gameday/1"], Field(alias="schema")] = "ftchaos.gameday/1"

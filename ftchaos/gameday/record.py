@@ -18,7 +18,7 @@ from pydantic import Field, ValidationError
 
 from ftchaos.clock import iso
 from ftchaos.errors import Inconclusive, Invalid
-from ftchaos.evidence.record import Part
+from ftchaos.evidence.part import Part
 from ftchaos.evidence.types import Count, Instant, Seconds, Text
 
 FILE = "gameday.jsonl"

@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING
 from ftchaos.errors import HealFailed, Invalid
 
 if TYPE_CHECKING:  # every Python process of the lab imports this package, and needs none of these
+    from collections.abc import Callable, Collection
+
     from ftchaos.config import Config
     from ftchaos.options import Options
+    from ftchaos.platforms.aws.sweep import Swept
     from ftchaos.platforms.base import Platform
     from ftchaos.undo import Record
 
@@ -63,3 +66,35 @@ def heal(record: Record) -> str:
 
         return bench.heal(record)
     raise HealFailed(f"no platform is called '{record.platform}'", "a newer ftchaos may have written this undo log")
+
+
+def sweep(
+    config: Config,
+    name: str,
+    *,
+    alive: Collection[str],
+    dead: Collection[str],
+    dry_run: bool,
+    progress: Callable[[str], None],
+) -> Swept:
+    """Take away what ftchaos ever made in an environment and nobody needs any more.
+
+    Args:
+        alive: what undo records of runs that are alive name, and those runs.
+        dead: the same of runs that are not.
+        dry_run: only look.
+
+    Raises:
+        Invalid: there is no such environment, or nothing outlives its runs there.
+        Refused: these credentials are of another account.
+    """
+    settings = config.declared(name)
+    if settings.platform != "aws":
+        raise Invalid(
+            f"on the platform {settings.platform} of {name!r} nothing is made that could outlive its undo",
+            "`ftchaos recover` without --environment undoes what dead runs left",
+        )
+    from ftchaos.platforms.aws import sweep
+    from ftchaos.platforms.aws.leftovers import Known
+
+    return sweep.sweep(name, settings, Known(alive, dead), dry_run=dry_run, progress=progress)

@@ -88,6 +88,8 @@ def _page(evidence: Evidence, files: Mapping[str, Mapping[str, Any]], limits: Li
         all_kept=promised.all_kept,
         jobs=wording.job_rows(evidence),
         job_words=wording.job_words(evidence),
+        call_words=wording.call_words(evidence),
+        cost_words=wording.cost_words(evidence),
         as_before=wording.as_before(evidence),
         compared=wording.compared(evidence),
         drill=wording.is_drill(evidence),

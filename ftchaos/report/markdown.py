@@ -45,6 +45,8 @@ def render(evidence: Evidence) -> str:
         *_afterwards(evidence),
         *_steps(evidence),
         *_checks(evidence),
+        *_calls(evidence),
+        *([safe(f"Cost: {wording.cost_words(evidence)}.")] if evidence.cost else []),
         f"The whole report is `report.html`; `ftchaos report verify {evidence.run_id}` checks the evidence.",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -187,6 +189,21 @@ def _checks(evidence: Evidence) -> Iterable[str]:
                 for check in evidence.verification.checks
             ],
         )  # fmt: skip
+
+
+def _calls(evidence: Evidence) -> Iterable[str]:
+    calls = evidence.calls
+    if calls is None:
+        return
+    yield "## Calls to the API of the cloud"
+    yield safe(f"{wording.call_words(evidence)}.")
+    yield _table(
+        ("Operation", "Calls", "Failed", "Throttled", "Tried again"),
+        [
+            (one.name, *(wording.count(number) for number in (one.calls, one.errors, one.throttled, one.retries)))
+            for one in calls.operations
+        ],
+    )
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

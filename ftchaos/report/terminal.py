@@ -190,7 +190,10 @@ def _begins(phases: Sequence[Phase]) -> list[float]:
 
 
 def _foot(evidence: Evidence, folder: Path) -> list[Text]:
+    calls, cost = wording.call_words(evidence), wording.cost_words(evidence)
     return [
+        *([_short(Text(f"calls   {calls}"), WIDTH)] if calls else []),
+        *([_short(Text(f"cost    {cost}"), WIDTH)] if cost else []),
         Text(f"report  {_line(str(folder / 'report.html'))}"),
         Text(f"verify  ftchaos report verify {evidence.run_id}"),
     ]

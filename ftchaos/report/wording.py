@@ -189,6 +189,30 @@ def job_words(evidence: Evidence) -> str:
     return ", ".join(parts)
 
 
+def cost_words(evidence: Evidence) -> str:
+    """What a drill cost, in one line; empty where it made nothing that is billed."""
+    cost = evidence.cost
+    if cost is None:
+        return ""
+    before = f"; estimated before: {cost.estimated_usd:,.2f} USD" if cost.estimated_usd is not None else ""
+    known = cost.words if cost.duration_s is not None else f"estimated, as it is not known to be gone: {cost.words}"
+    return f"{known}{before}"
+
+
+def call_words(evidence: Evidence) -> str:
+    """The calls to the API of a cloud in one line; empty where there were none."""
+    calls = evidence.calls
+    if calls is None:
+        return ""
+    many = f"{calls.total:,} API call{'' if calls.total == 1 else 's'}"
+    parts = [f"{many} in {len(calls.operations):,} operation{'' if len(calls.operations) == 1 else 's'}"]
+    parts += [f"{calls.errors:,} failed"]
+    parts += [f"{calls.throttled:,} of them throttled"] if calls.throttled else []
+    parts += [f"{calls.retries:,} tried again"] if calls.retries else []
+    parts += [f"{calls.unrecorded:,} more not recorded"] if calls.unrecorded else []
+    return ", ".join(parts)
+
+
 def compared(evidence: Evidence) -> bool:
     """Whether everything was held against how it stood before, after all was healed."""
     return any(check.stage == "after the heal" for check in evidence.verification.checks)

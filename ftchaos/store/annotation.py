@@ -18,7 +18,7 @@ from ftchaos import atomic, chain
 from ftchaos.clock import iso
 from ftchaos.errors import Invalid
 from ftchaos.evidence import Action, Evidence
-from ftchaos.evidence.record import Part
+from ftchaos.evidence.part import Part
 from ftchaos.evidence.types import Instant, Sha256, Text, UpTo20
 
 FILE = "annotation.json"

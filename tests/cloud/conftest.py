@@ -101,8 +101,8 @@ def only_calls_of_the_table(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str
     made: set[str] = set()
     note = Access._note
 
-    def noted(self: Access, context: dict[str, Any], request_id: str, error: str) -> None:
-        note(self, context, request_id, error)
+    def noted(self: Access, *arguments: Any) -> None:
+        note(self, *arguments)
         made.add(f"{self.calls[-1].service}:{self.calls[-1].operation}")
 
     monkeypatch.setattr(Access, "_note", noted)

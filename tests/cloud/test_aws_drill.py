@@ -111,6 +111,11 @@ def test_a_copy_is_restored_audited_read_and_removed_and_its_source_stands_still
     assert found["replay"]["until_at"]
     assert [] == [one for one in found["witness"]["observations"] if one["saw"] == "refused"]
     assert found["undo"]["recorded"] == found["undo"]["healed"] >= 6
+    assert {"rds:RestoreDBInstanceToPointInTime", "rds:DeleteDBInstance"} <= {
+        one["name"] for one in found["calls"]["operations"]
+    }
+    assert 1.0 == found["service"]["success_ratio"]
+    assert 0 < found["cost"]["usd"] < found["cost"]["estimated_usd"]
     assert before == stage.state()
     assert [] == verification.verify(folder)
     kept = [path for path in (*folder.rglob("*"), *stage.place.state.rglob("*")) if path.is_file()]

@@ -214,3 +214,15 @@ def test_an_experiment_that_was_not_compared_with_the_state_before_says_so() -> 
     evidence.verification.checks = []
 
     assert "It was not compared with how it stood before." in _words(evidence)
+
+
+def test_calls_to_a_cloud_have_a_section_of_their_own_and_no_other_run_has_it() -> None:
+    text = _words(sample_experiments.in_a_cloud())
+
+    for expected in (
+        "3 failed, 2 of them throttled, 5 tried again",
+        "from 06:14:42.918Z to",
+        "rds:DescribeDBInstances",
+    ):
+        assert expected in text
+    assert "Calls to the API" not in _words(sample_experiments.zone_outage())

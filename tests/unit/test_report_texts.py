@@ -275,3 +275,14 @@ def test_a_preview_of_an_experiment_names_its_faults_its_exact_targets_and_its_p
     assert all(f"redis-cluster-a{number}" in text for number in range(9))
     assert f"promises:        {promises[0]}\n                 {promises[1]}" in text
     assert all(len(line) <= 80 for line in text.splitlines())
+
+
+def test_calls_to_a_cloud_are_told_in_every_text_and_nowhere_without_a_cloud() -> None:
+    evidence = sample_experiments.in_a_cloud()
+    words = "214 API calls in 4 operations, 3 failed, 2 of them throttled, 5 tried again, 1 more not recorded"
+    text = markdown.render(_whole(evidence))
+
+    assert f"calls   {words}"[:79] + "…" in _screen(evidence)
+    assert f"{words}." in text
+    assert "| ec2:DescribeNetworkAcls | 121 | 2 | 2 | 5 |" in text
+    assert "API call" not in markdown.render(_whole(sample_experiments.zone_outage()))

@@ -101,6 +101,7 @@ class Call:
     Attributes:
         at: when it began, in seconds on the monotonic clock.
         error: the code of what went wrong, or empty.
+        retries: how often it was tried again before it was answered.
     """
 
     at: float
@@ -109,6 +110,7 @@ class Call:
     region: str
     request_id: str
     error: str = ""
+    retries: int = 0
 
 
 class Access:
@@ -297,15 +299,16 @@ class Access:
         self._ensure_endpoint(request.url)  # the last look: a redirect may lead elsewhere
 
     def _ends(self, parsed: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
-        request_id = str(parsed.get("ResponseMetadata", {}).get("RequestId", ""))
-        self._note(context, request_id, str(parsed.get("Error", {}).get("Code", "")))
+        about = parsed.get("ResponseMetadata", {})
+        error = str(parsed.get("Error", {}).get("Code", ""))
+        self._note(context, str(about.get("RequestId", "")), error, int(about.get("RetryAttempts", 0)))
 
     def _breaks(self, exception: Exception, context: dict[str, Any], **_: Any) -> None:
         self._note(context, "", type(exception).__name__)
 
-    def _note(self, context: dict[str, Any], request_id: str, error: str) -> None:
+    def _note(self, context: dict[str, Any], request_id: str, error: str, retries: int = 0) -> None:
         at, service, operation = context["ftchaos"]
-        call = Call(at, service, operation, str(context.get("client_region", "")), request_id, error)
+        call = Call(at, service, operation, str(context.get("client_region", "")), request_id, error, retries)
         self.calls.append(call)
         if self._on_call is not None:
             self._on_call(call)

@@ -111,6 +111,7 @@ CALLS: tuple[Operation, ...] = (
     Operation(
         "drill", "rds:RestoreDBInstanceToPointInTime", resources=_COPY, condition="owning", also=TAGGED, keys=True
     ),
+    Operation("drill", "pricing:GetProducts"),
     # Faults
     Operation("faults", "secretsmanager:GetSecretValue", resources=(SECRETS,), beside=("drill",)),
     Operation("faults", "autoscaling:ResumeProcesses", resources=(GROUPS,), condition="tagged"),

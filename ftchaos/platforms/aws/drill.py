@@ -19,7 +19,7 @@ from ftchaos.mysql import session as sessions
 from ftchaos.mysql.foreign.verify import Check
 from ftchaos.mysql.session import Session
 from ftchaos.platforms import answers, looks
-from ftchaos.platforms.aws import copies
+from ftchaos.platforms.aws import copies, cost
 from ftchaos.platforms.aws.copies import source
 from ftchaos.platforms.aws.copies.chosen import Chosen, Opened
 from ftchaos.platforms.base import Address, Progress, Step
@@ -56,9 +56,14 @@ class AwsDrill:
         judged: how a restored database is judged beside the ledger.
         method: one of :data:`ftchaos.platforms.aws.copies.METHODS`.
         to: ``last``, or a UTC time.
+        promised_s: the RTO, for which the cost is estimated.
     """
 
-    def __init__(self, access: Access, settings: Environment, judged: Restore, method: str, to: str) -> None:
+    def __init__(
+        self, access: Access, settings: Environment, judged: Restore, method: str, to: str, promised_s: float
+    ) -> None:
+        self._promised_s = promised_s
+        self._cost: cost.Cost | None = None
         self._access, self._settings, self._judged = access, settings, judged
         self._method, self._to = copies.find(method), to
         self._source = source.read(access, settings)
@@ -85,12 +90,27 @@ class AwsDrill:
             Refused: it cannot be.
         """
         chosen = self._method.choose(self._access, self._settings, self._to)
+        self._cost = self._priced(chosen)
         return [
             f"a copy of {chosen.source} in {chosen.region}: {chosen.instance_class}, as of {iso(chosen.taken_at)},"
             f" in {', '.join(chosen.ground.subnets)}",
             f"for it alone: a security group that lets in {', '.join(chosen.ground.clients)}, a subnet group and"
             " parameter groups",
+            f"costs, if it is there for the whole RTO: {self._cost.words()}",
         ]
+
+    def _priced(self, chosen: Chosen) -> cost.Cost:
+        storage, size_gib = chosen.storage, chosen.pick.size_gib
+        far = chosen.region != self._access.place.region
+        spec = cost.Spec(
+            chosen.engine, chosen.instance_class, chosen.region,
+            deployment=cost.STANDBYS if chosen.is_cluster and not chosen.is_aurora else cost.SINGLE,
+            storage_type=str(storage.get("StorageType", "aurora" if chosen.is_aurora else "gp2")),
+            storage_gib=None if chosen.is_aurora else size_gib, iops=int(storage.get("Iops", 0)),
+            throughput_mib_s=int(storage.get("StorageThroughput", 0)), snapshot_gib=size_gib if far else 0,
+            copied_gib=size_gib if far else 0, copied_from=self._access.place.region if far else "",
+        )  # fmt: skip
+        return cost.estimate(self._access, spec, self._promised_s)
 
     def begin(self, run_id: str, undo: UndoLog, progress: Progress, connect: Callable[[], Session]) -> None:
         """Know the run.
@@ -161,7 +181,8 @@ class AwsDrill:
         chosen = self._method.choose(self._access, self._settings, to)
         self._copy = copies.Copy(self._access, chosen, undo, run_id, datetime.now(UTC) + KEPT)
         return Step(
-            f"{chosen.source} by {chosen.method}, as of {iso(chosen.taken_at)}", facts={"backup": _backup(chosen)}
+            f"{chosen.source} by {chosen.method}, as of {iso(chosen.taken_at)}",
+            facts={"backup": _backup(chosen), **({"cost": self._cost.to_json()} if self._cost else {})},
         )
 
     def provision(self) -> Step:

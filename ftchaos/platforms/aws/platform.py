@@ -19,11 +19,12 @@ from ftchaos.errors import FtchaosError, Invalid, StepFailed
 from ftchaos.mysql import session as sessions
 from ftchaos.mysql.session import Session
 from ftchaos.platforms.aws import comparison, copies, events, faults, heals, ledgertable, login, roles, standing, survey
-from ftchaos.platforms.aws.access import Access, Place
+from ftchaos.platforms.aws.access import Access, Call, Place
 from ftchaos.platforms.aws.drill import AwsDrill
 from ftchaos.platforms.aws.faults import signs
 from ftchaos.platforms.aws.faults.redis_masters import LETTERS
 from ftchaos.platforms.aws.inventory import Copy, Database, Inventory, Shard
+from ftchaos.platforms.aws.recorder import Recorder
 from ftchaos.platforms.base import Address, Event, Harm, Progress, Recovery, Step, Traffic
 from ftchaos.workload import cluster
 
@@ -55,8 +56,10 @@ class AwsPlatform:
     def __init__(self, config: Config, options: Options) -> None:
         self.options, self.settings = options, config.environment(options.environment)
         self.accepts_backup_age = config.restore.accept_backup_age
-        self._judged = config.restore
+        self._judged, self._promised = config.restore, config.promises(options.environment)
         self._drill: AwsDrill | None = None
+        self._recorder: Recorder | None = None
+        self._run_id = ""
         self._inventory: Inventory | None = None
         self._login: login.Login | None = None
         self._cache_login: login.Login | None = None
@@ -65,8 +68,12 @@ class AwsPlatform:
 
     @functools.cached_property
     def _access(self) -> Access:
-        """The one way to AWS of a run."""
-        return Access(Place.of(self.options.environment, self.settings))
+        """The one way to AWS of a run; its calls are recorded from where on there is a run, with those before it."""
+        return Access(Place.of(self.options.environment, self.settings), self._on_call)
+
+    def _on_call(self, call: Call) -> None:
+        if self._recorder is not None:
+            self._recorder(call)
 
     @property
     def lock_name(self) -> str:
@@ -88,12 +95,15 @@ class AwsPlatform:
         """What a drill would make; from here on this is the platform of a drill, which needs no tag on its source."""
         self._ensure_possible()
         method = self.options.method or self.methods[0]
-        self._drill = AwsDrill(self._access, self.settings, self._judged, method, self.options.to)
+        self._drill = AwsDrill(self._access, self.settings, self._judged, method, self.options.to, self._promised.rto_s)
         return self._drill.makes()
 
     def begin(self, run_id: str, undo: UndoLog, progress: Progress) -> None:
         """Fetch the account, reach the database, and make the ledger's table in it where there is none."""
         self._ensure_possible()
+        self._run_id, self._recorder = run_id, Recorder.of(run_id)
+        for call in list(self._access.calls):
+            self._on_call(call)
         account = login.read(self._access, str(self._mysql.secret))
         self._login = login.keep(account, "database", run_id, undo)
         if self._drill is not None:
@@ -195,7 +205,7 @@ class AwsPlatform:
         return replace(harm, hits=hits, signs={**harm.signs, **watched})
 
     def inject(self, fault: str, harm: Harm, undo: UndoLog, begin: Callable[[], None]) -> str:
-        undo.record(self.name, f"{heals.FAULT}{fault}", harm.undo, harm.clause)
+        undo.record(self.name, f"{heals.FAULT}{fault}", {**harm.undo, heals.RUN: self._run_id}, harm.clause)
         begin()
         return faults.find(fault).inject(self._access, harm)
 

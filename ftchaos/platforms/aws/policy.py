@@ -8,7 +8,7 @@ from typing import Any
 from ftchaos.platforms.aws.calls import CALLS, KEYS, OWNER, Kind, Operation
 
 # Of these, requests go to one region for all, or their ARNs have none: a condition on the region would deny them.
-GLOBAL = ("iam", "s3", "sts")
+GLOBAL = ("iam", "pricing", "s3", "sts")
 
 
 def document(

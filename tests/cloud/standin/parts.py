@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from standin import scaling, tagging
+from standin import pricing, scaling, tagging
 from standin.aurora import Aurora
 from standin.backup import Backup
 from standin.caches import Caches
@@ -50,6 +50,7 @@ def assemble(folder: Path) -> tuple[World, dict[tuple[str, str], Handler], Comma
     }
     handlers = {**databases.handlers, **aurora.handlers, **caches.handlers, **backup.handlers, **zones.handlers}
     handlers["resourcegroupstaggingapi", "GetResources"] = tagging.get_resources
+    handlers["pricing", "GetProducts"] = pricing.get_products
     for name in ("DescribeAutoScalingGroups", "DescribeAutoScalingInstances"):
         handlers["autoscaling", name] = scaling.examine
     return world, handlers, commands

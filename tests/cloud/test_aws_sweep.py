@@ -1,0 +1,137 @@
+"""The sweep of an environment: what a machine left that is gone itself goes when it has expired, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from copy_account import RUN_ID, Drill, ground, reach, settings, state
+from fault_account import led_to
+from standin import staging
+from standin.server import Standin
+from standin.staging import Staging
+from workplaces import Done, Workplace
+
+from ftchaos.platforms.aws import copies
+from ftchaos.platforms.aws.calls import OWNER
+from ftchaos.platforms.aws.copies.making import EXPIRES
+from ftchaos.undo import UndoLog
+
+CONFIGURATION = """\
+environments:
+  staging: {{platform: aws, account: "{account}", region: {region}, endpoint: "{endpoint}"}}
+"""
+
+
+@pytest.fixture(scope="module")
+def made(standin: Standin) -> Iterator[Staging]:
+    with led_to(standin):
+        standin.reset()
+        yield staging.build(standin, replicas=0, caches=False)
+
+
+@pytest.fixture(scope="module")
+def subnets(made: Staging) -> list[str]:
+    return ground(made.standin)[1]
+
+
+@pytest.fixture
+def place(made: Staging, tmp_path: Path) -> Workplace:
+    """A folder of a machine that has no undo record of anything."""
+    found = Workplace(tmp_path)
+    configure(found, made.standin.account, made.standin)
+    return found
+
+
+def configure(place: Workplace, account: str, standin: Standin) -> None:
+    text = CONFIGURATION.format(account=account, region=standin.region, endpoint=standin.endpoint)
+    (place.folder / "ftchaos.yaml").write_text(text)
+
+
+def sweep(place: Workplace, *options: str) -> Done:
+    return place.run("recover", "--environment", "staging", "--json", *options)
+
+
+def left(
+    place: Workplace, made: Staging, subnets: list[str], expires_in: timedelta, monkeypatch: pytest.MonkeyPatch
+) -> copies.Copy:
+    """A whole copy, as a drill of another machine leaves it that died with that machine."""
+    monkeypatch.setenv("FTCHAOS_STATE", str(place.folder / "elsewhere"))
+    drill = Drill(made, place.folder / "undo.jsonl", settings(made.standin, {"subnets": subnets}))
+    chosen = drill.choose()
+    copy = copies.Copy(reach(made.standin), chosen, UndoLog(drill.log), RUN_ID, datetime.now(UTC) + expires_in)
+    copy.isolate()
+    copy.create(lambda _: None)
+    copy.await_available(lambda _: None)
+    return copy
+
+
+def test_what_has_expired_goes_and_a_second_sweep_finds_nothing(
+    made: Staging, place: Workplace, subnets: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = state(made.standin)
+    left(place, made, subnets, timedelta(seconds=-1), monkeypatch)
+    looked = sweep(place, "--dry-run")
+    during = state(made.standin)
+    done = sweep(place)
+    again = sweep(place)
+
+    assert (0, 0, 0) == (looked.exit_code, done.exit_code, again.exit_code), done.stderr
+    kinds = ["instance", "parameter-group", "subnet-group", "security-group"]
+    assert kinds == [one["kind"] for one in looked.json["sweep"]["gone"]]
+    assert kinds == [one["kind"] for one in done.json["sweep"]["gone"]]
+    assert before != during
+    assert before == state(made.standin)
+    assert ([], []) == (again.json["sweep"]["gone"], again.json["sweep"]["left"])
+
+
+def test_what_has_not_expired_stays_until_then(
+    made: Staging, place: Workplace, subnets: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = left(place, made, subnets, timedelta(hours=1), monkeypatch)
+    during = state(made.standin)
+    done = sweep(place)
+
+    assert [] == done.json["sweep"]["gone"]
+    assert {f"it expires at {copy._making.expires_at:%Y-%m-%dT%H:%M}"} == {
+        one["why"][: len("it expires at 2026-11-28T20:00")] for one in done.json["sweep"]["left"]
+    }
+    assert during == state(made.standin)
+    Drill(made, place.folder / "undo.jsonl", settings(made.standin, {})).heal()
+
+
+def test_what_carries_but_one_of_tag_and_prefix_is_told_of_and_left_alone(made: Staging, place: Workplace) -> None:
+    ec2 = made.standin.client("ec2")
+    past = [{"Key": EXPIRES, "Value": "2026-01-01T00:00:00Z"}]
+    groups = {
+        "ftchaos-named": past,
+        "stranger": [{"Key": OWNER, "Value": "20260101T000000Z-restore-0000"}, *past],
+    }
+    for name, tags in groups.items():
+        ec2.create_security_group(
+            GroupName=name, Description="planted", VpcId=made.vpc,
+            TagSpecifications=[{"ResourceType": "security-group", "Tags": tags}],
+        )  # fmt: skip
+    planted = state(made.standin)
+    done = sweep(place)
+
+    assert [] == done.json["sweep"]["gone"]
+    assert set(groups) == {one["name"] for one in done.json["sweep"]["left"]}
+    assert planted == state(made.standin)
+
+
+def test_another_account_is_refused(made: Staging, place: Workplace) -> None:
+    configure(place, "999999999999", made.standin)
+    done = sweep(place)
+
+    assert 5 == done.exit_code
+    assert "these credentials are of the account" in done.stderr
+
+
+def test_of_the_lab_nothing_outlives_its_undo(place: Workplace) -> None:
+    done = place.run("recover", "--environment", "lab")
+
+    assert 2 == done.exit_code
+    assert "HINT: " in done.stderr
