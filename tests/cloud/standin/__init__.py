@@ -2,5 +2,6 @@
 
 ``server.Standin`` begins it as a process of its own; ``staging`` fills it with a staging environment. Within that
 process ``gate`` receives every call, parses and validates it against botocore's models, keeps it, and lets a handler
-of ``rds``, ``aurora``, ``elasticache``, ``backup`` or ``network`` answer, or else moto.
+of ``instances``, ``snapshots``, ``restores``, ``groups``, ``aurora``, ``caches``, ``backup`` or ``zones`` answer, or
+else moto.
 """

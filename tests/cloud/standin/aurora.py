@@ -14,8 +14,9 @@ from standin import database as databases
 from standin import processes
 from standin.call import Call, Refused
 from standin.database import Database
+from standin.instances import Instances
 from standin.proxy import Proxy
-from standin.rds import BUSY, Rds
+from standin.records import BUSY
 from standin.world import Instance, World, aware, now, rds
 
 
@@ -50,7 +51,7 @@ class Cluster:
 class Aurora:
     """The handlers of clusters and of the instances in them."""
 
-    def __init__(self, world: World, instances: Rds) -> None:
+    def __init__(self, world: World, instances: Instances) -> None:
         self.world = world
         self._instances = instances
         self.clusters: dict[str, Cluster] = {}

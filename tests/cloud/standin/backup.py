@@ -12,7 +12,8 @@ from moto.backup.models import backup_backends
 
 from standin import processes
 from standin.call import Answer, Call, Refused
-from standin.rds import Rds
+from standin.restores import Restores
+from standin.snapshots import Snapshots
 from standin.world import ACCOUNT, Instance, World, now, rds
 
 _MADE = Answer(200, [], b"")
@@ -24,9 +25,10 @@ _TEXTS = ("DBInstanceIdentifier", "DBInstanceClass", "DBSubnetGroupName", "DBPar
 class Backup:
     """The handlers of AWS Backup that moto lacks."""
 
-    def __init__(self, world: World, databases: Rds) -> None:
+    def __init__(self, world: World, restores: Restores, snapshots: Snapshots) -> None:
         self.world = world
-        self._databases = databases
+        self._restores = restores
+        self._snapshots = snapshots
         self._points: dict[str, dict[str, Any]] = {}
         self._jobs: dict[str, dict[str, Any]] = {}
         self._backups: dict[str, dict[str, Any]] = {}
@@ -253,7 +255,7 @@ class Backup:
             model.db_instance_identifier, name, snapshot_type="awsbackup", original_created_at=at.replace(tzinfo=None)
         )
         snapshot.created = at.astimezone(datetime.UTC).replace(tzinfo=None)
-        self._databases.take(record, snapshot)
+        self._snapshots.take(record, snapshot)
         self._points[snapshot.arn] = {
             "RecoveryPointArn": snapshot.arn,
             "BackupVaultName": vault,
@@ -297,7 +299,7 @@ class Backup:
             return _MADE
 
         try:
-            model = self._databases.restore_from(region, params, snapshot, make)["DBInstance"]
+            model = self._restores.restore_from(region, params, snapshot, make)["DBInstance"]
         except Exception as error:  # noqa: BLE001 - the job fails with whatever the other service said
             job |= {"Status": "FAILED", "StatusMessage": str(error), "CompletionDate": now()}
             return

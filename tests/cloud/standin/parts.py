@@ -13,7 +13,10 @@ from standin.backup import Backup
 from standin.caches import Caches
 from standin.database import fresh
 from standin.gate import Handler
-from standin.rds import Rds
+from standin.groups import Groups
+from standin.instances import Instances
+from standin.restores import Restores
+from standin.snapshots import Snapshots
 from standin.world import World, now
 from standin.zones import Zones
 
@@ -24,10 +27,12 @@ def assemble(folder: Path) -> tuple[World, dict[tuple[str, str], Handler], Comma
     """The world of a stand-in, the handlers of its operations, and the commands of its tests."""
     scaling.spread()
     world = World(folder)
-    databases = Rds(world)
+    snapshots = Snapshots(world)
+    databases = Instances(world, snapshots)
+    restores = Restores(world, databases, snapshots)
     caches = Caches(world)
     aurora = Aurora(world, databases)
-    backup = Backup(world, databases)
+    backup = Backup(world, restores, snapshots)
     zones = Zones(world, databases, caches)
 
     def age(instance: str, by_s: float, region: str = "us-east-1") -> None:
@@ -48,7 +53,10 @@ def assemble(folder: Path) -> tuple[World, dict[tuple[str, str], Handler], Comma
             if record.database
         },
     }
-    handlers = {**databases.handlers, **aurora.handlers, **caches.handlers, **backup.handlers, **zones.handlers}
+    handlers: dict[tuple[str, str], Handler] = {}
+    # Later ones come before earlier ones: Aurora has instances of its own.
+    for part in (Groups(), snapshots, databases, restores, aurora, caches, backup, zones):
+        handlers |= part.handlers
     handlers["resourcegroupstaggingapi", "GetResources"] = tagging.get_resources
     handlers["pricing", "GetProducts"] = pricing.get_products
     for name in ("DescribeAutoScalingGroups", "DescribeAutoScalingInstances"):

@@ -7,7 +7,7 @@ from typing import Any
 
 from standin.caches import Caches
 from standin.call import Call, Refused
-from standin.rds import Rds
+from standin.instances import Instances
 from standin.world import Instance, World, ec2, rds
 
 _ACL_CALLS = (
@@ -21,7 +21,7 @@ _ACL_CALLS = (
 class Zones:
     """The handlers of EC2."""
 
-    def __init__(self, world: World, databases: Rds, caches: Caches) -> None:
+    def __init__(self, world: World, databases: Instances, caches: Caches) -> None:
         self.world = world
         self._databases = databases
         self._caches = caches
