@@ -1,0 +1,30 @@
+"""What a test can command."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cluster.standin.front import Commands
+from cluster.standin.world import World
+
+
+def commands(world: World) -> Commands:
+    """The commands of a world by name."""
+    gate = world.gate
+
+    def state() -> list[Any]:
+        return [record.obj for table in sorted(world.store.tables) for record in world.store.records(table)]
+
+    return {
+        "settings": lambda **values: world.settings.change(values),
+        "reset": world.reset,
+        "clear": gate.clear,
+        "requests": lambda: gate.record,
+        "mishap": world.mishap,
+        "stop_at": gate.stop_at,
+        "stopped": lambda: gate.stopped,
+        "resume": gate.resume,
+        "compact": world.store.compact,
+        "token": world.token,
+        "state": state,
+    }

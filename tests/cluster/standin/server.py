@@ -1,0 +1,150 @@
+"""The stand-in as a test sees it: a process of its own, where it listens, and what can be commanded."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import tempfile
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from cluster.standin.reach import Obj, Reach, kubeconfig
+
+
+class Standin(Reach):
+    """A cluster that runs until :meth:`end`, or until the process that began it dies.
+
+    Attributes:
+        folder: where its kubeconfigs and its log are.
+        endpoint: its URL.
+    """
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="ftchaos-cluster-"))
+        self._tokens = 0
+        token = secrets.token_urlsafe(24)
+        tests = Path(__file__).parents[2]
+        with (self.folder / "log").open("wb") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "cluster.standin", token],
+                env={**os.environ, "PYTHONPATH": f"{tests}:{tests.parent}", "PYTHONDONTWRITEBYTECODE": "1"},
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log,
+            )  # fmt: skip
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"the stand-in does not come up: {self.messages()}")
+        self.endpoint: str = json.loads(line)["endpoint"]
+        super().__init__(kubeconfig(self.folder / "kubeconfig", self.endpoint, token))
+
+    def command(self, name: str, /, **arguments: Any) -> Any:
+        """What a command of the stand-in answers; see :mod:`cluster.standin.commands`.
+
+        Raises:
+            RuntimeError: it failed in there.
+        """
+        request = urllib.request.Request(f"{self.endpoint}/standin/{name}", json.dumps(arguments).encode())
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                return json.loads(answer.read())
+        except urllib.error.HTTPError as error:
+            raise RuntimeError(json.loads(error.read())) from error
+
+    def settings(self, **values: Any) -> None:
+        """Change durations; see :class:`cluster.standin.settings.Settings`."""
+        self.command("settings", **values)
+
+    # Requests ---------------------------------------------------------------------------------------------------
+
+    def requests(self, *, writes: bool = False) -> list[Obj]:
+        """The requests since :meth:`clear`, in order: number, at, method, path, verb, group, resource, subresource,
+        namespace, name, query, user, agent, status (-1 where it was hung up), and the body of writes."""
+        verbs = ("create", "update", "patch", "delete", "deletecollection")
+        return [one for one in self.command("requests") if not writes or one["verb"] in verbs]
+
+    def clear(self) -> None:
+        """Forget the requests and the mishaps that have not come up."""
+        self.command("clear")
+
+    def fail_next(self, reason: str, verb: str = "", resource: str = "", times: int = 1, **more: Any) -> None:
+        """Let the next matching requests fail: with the reason of a Status, or ``HangUp`` without an answer.
+
+        ``resource`` is as ``pods`` or ``pods/eviction``; ``after=True`` lets them take effect nevertheless; ``skip``
+        lets that many go well before. See :class:`cluster.standin.gate.Mishap`.
+        """
+        self.command("mishap", reason=reason, verb=verb, resource=resource, times=times, **more)
+
+    def throttle(self, times: int = 1, retry_after_s: int = 1, verb: str = "", resource: str = "") -> None:
+        """Let the next matching requests be too many."""
+        self.fail_next("TooManyRequests", verb, resource, times, retry_after_s=retry_after_s)
+
+    def slow(self, slow_s: float, verb: str = "", resource: str = "", times: int = 1_000_000) -> None:
+        """Let the next matching requests wait, in real seconds."""
+        self.command("mishap", slow_s=slow_s, verb=verb, resource=resource, times=times)
+
+    def stop_at(self, number: int, *, effect: bool = False, hang_up: bool = False, writes: bool = False) -> None:
+        """Answer no more from the so-manieth request on.
+
+        Args:
+            number: counted from now, 1 is the next.
+            effect: whether that request takes effect; its answer does not come in any case.
+            hang_up: whether connections are closed at once; else they are held until :meth:`resume` or :meth:`clear`,
+                which hangs up on them, so that nothing that was held takes effect later.
+            writes: whether only writes count.
+        """
+        self.command("stop_at", number=number, effect=effect, hang_up=hang_up, writes=writes)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether that request has come."""
+        return bool(self.command("stopped"))
+
+    def resume(self) -> None:
+        """Answer again."""
+        self.command("resume")
+
+    def compact(self) -> None:
+        """Forget all changes until now: watches and continue tokens from before get 410."""
+        self.command("compact")
+
+    # Accounts ---------------------------------------------------------------------------------------------------
+
+    def kubeconfig_of(self, name: str, namespace: str = "", groups: tuple[str, ...] = ()) -> Path:
+        """A kubeconfig of a user, or where a namespace is given of its service account, with what roles let it do."""
+        self._tokens += 1
+        token = self.command("token", name=name, namespace=namespace, groups=list(groups))
+        return kubeconfig(self.folder / f"kubeconfig-{self._tokens}", self.endpoint, token)
+
+    def read_only(self) -> Path:
+        """A kubeconfig of a user who may read everything and change nothing."""
+        name, group = "reader", "rbac.authorization.k8s.io"
+        role = {"apiVersion": f"{group}/v1", "kind": "ClusterRole", "metadata": {"name": name}}
+        rules = [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["get", "list", "watch"]}]
+        binding = {"apiVersion": f"{group}/v1", "kind": "ClusterRoleBinding", "metadata": {"name": name}}
+        subjects = [{"kind": "User", "name": name, "apiGroup": group}]
+        reference = {"kind": "ClusterRole", "name": name, "apiGroup": group}
+        self.create({**role, "rules": rules}, {**binding, "roleRef": reference, "subjects": subjects})
+        return self.kubeconfig_of(name)
+
+    # ------------------------------------------------------------------------------------------------------------
+
+    def reset(self) -> None:
+        """An empty cluster again, with the usual settings."""
+        self.command("reset")
+        self.__dict__.pop("kinds", None)
+
+    def messages(self) -> str:
+        """What it wrote on its standard error: empty unless something is wrong in there."""
+        return (self.folder / "log").read_text(errors="replace")[-4000:]
+
+    def end(self) -> None:
+        """Kill it, and remove its files."""
+        self._process.kill()
+        self._process.wait()
+        shutil.rmtree(self.folder)

@@ -1,0 +1,53 @@
+"""The parts of the cluster put together, and how it begins."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+from cluster.standin.api import Api
+from cluster.standin.eviction import Evictions
+from cluster.standin.gate import Gate, Mishap
+from cluster.standin.kinds import Kinds, named
+from cluster.standin.rbac import ADMIN, Authorizer, User, account
+from cluster.standin.registry import Registry
+from cluster.standin.settings import Settings
+from cluster.standin.store import Store
+
+NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
+
+
+class World:
+    """One cluster."""
+
+    def __init__(self, token: str) -> None:
+        self.store, self.kinds, self.settings, self.gate = Store(), Kinds(), Settings(), Gate()
+        self.registry = Registry(self.store, self.kinds, self.settings)
+        self.authorizer = Authorizer(self.registry)
+        self.api = Api(self.registry, self.authorizer, Evictions(self.registry))
+        self._token = token
+        self.reset()
+
+    def reset(self) -> None:
+        """An empty cluster with the usual settings; versions go on, so that old watches are told 410."""
+        self.settings.__init__()  # type: ignore[misc]
+        self.kinds.reset()
+        self.store.tables.clear()
+        self.store.compact()
+        self.api.lists.reset()
+        self.api.tokens = {self._token: ADMIN}
+        self.gate.clear()
+        for name in NAMESPACES:
+            self.registry.create(named("namespaces"), "", {"metadata": {"name": name}})
+        self.authorizer.bootstrap()
+
+    def token(self, name: str, groups: list[str] | None = None, namespace: str = "") -> str:
+        """A token of a user, or where a namespace is given of a service account."""
+        made = secrets.token_urlsafe(24)
+        user = account(namespace, name) if namespace else User(name, (*(groups or ()), "system:authenticated"))
+        self.api.tokens[made] = user
+        return made
+
+    def mishap(self, **values: Any) -> None:
+        """Let something happen to the next requests; see :class:`cluster.standin.gate.Mishap`."""
+        self.gate.mishaps.append(Mishap(**values))
