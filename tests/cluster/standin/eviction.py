@@ -68,12 +68,10 @@ class Evictions:
         if status.get("observedGeneration", 0) < budget["metadata"]["generation"]:
             raise _too_many(f"The disruption budget {name} is still being processed by the server.", retry_after_s=10)
         healthy, desired = status.get("currentHealthy", 0), status.get("desiredHealthy", 0)
-        if not is_ready(pod):
+        always = budget["spec"].get("unhealthyPodEvictionPolicy") == "AlwaysAllow"
+        if not is_ready(pod) and (always or healthy >= desired > 0):
             # One that is not ready adds nothing to the healthy ones, so that it may go while there are enough of them.
-            if budget["spec"].get("unhealthyPodEvictionPolicy") == "AlwaysAllow" or (
-                healthy >= desired and desired > 0
-            ):
-                return
+            return
         if status.get("disruptionsAllowed", 0) <= 0:
             raise _too_many(f"The disruption budget {name} needs {desired} healthy pods and has {healthy} currently")
         if not dry_run:

@@ -118,10 +118,10 @@ def ensure_update(kind: Kind, old: Obj, new: Obj) -> None:
         if _without(before, may) != _without(after, may):
             fact = "Forbidden: spec is immutable after creation except resources.requests and volumeAttributesClassName"
             raise failures.invalid(kind, name, "spec", fact, "FieldValueForbidden")
-    if kind.plural in ("configmaps", "secrets") and old.get("immutable"):
-        if old.get("data") != new.get("data") or not new.get("immutable"):
-            fact = "Forbidden: field is immutable when `immutable` is set"
-            raise failures.invalid(kind, name, "data", fact, "FieldValueForbidden")
+    changed = old.get("data") != new.get("data") or not new.get("immutable")
+    if kind.plural in ("configmaps", "secrets") and old.get("immutable") and changed:
+        fact = "Forbidden: field is immutable when `immutable` is set"
+        raise failures.invalid(kind, name, "data", fact, "FieldValueForbidden")
 
 
 def _ensure_pod_update(kind: Kind, name: str, before: Obj, after: Obj) -> None:

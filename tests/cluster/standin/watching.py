@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -84,10 +85,8 @@ class Watch:
 
     async def _sleep(self, wait_s: float) -> None:
         self._wakes.clear()
-        try:
+        with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._wakes.wait(), wait_s)
-        except TimeoutError:
-            pass
 
     def _hear(self, change: Change) -> None:
         if change.table == self._kind.table:
