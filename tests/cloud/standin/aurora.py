@@ -187,7 +187,7 @@ class Aurora:
     def _bring_up(self, cluster: Cluster, record: Instance) -> None:
         begun = time.monotonic()
         assert cluster.image is not None
-        database = Database(self.world.path(record.model.db_instance_identifier), cluster.image)
+        database = self.world.database(record.model.db_instance_identifier, cluster.image)
         leads = record is cluster.members[0]
         database.read_only = not leads
         database.begin()

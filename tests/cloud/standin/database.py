@@ -39,11 +39,13 @@ class Database:
     Args:
         folder: where it keeps its files; made by this.
         image: the data folder that it begins from; copied.
+        encryption: options with which it offers TLS.
     """
 
-    def __init__(self, folder: Path, image: Path) -> None:
+    def __init__(self, folder: Path, image: Path, encryption: Options | None = None) -> None:
         self._flavour = flavours.find("mariadb")
         self._image = image
+        self._encryption: Options = encryption or {}
         self._folder = folder
         self._data = folder / "data"
         self._process: subprocess.Popen[bytes] | None = None
@@ -73,7 +75,8 @@ class Database:
             argv = self._flavour.server_argv(
                 self._data, server_id=self.server_id, bind="127.0.0.1", port=self.port,
                 options={
-                    "read-only": int(self.read_only), "event-scheduler": "ON", "gtid-strict-mode": 0, **self.options,
+                    "read-only": int(self.read_only), "event-scheduler": "ON", "gtid-strict-mode": 0,
+                    **self._encryption, **self.options,
                 },
             )  # fmt: skip
             self._process = processes.spawn(argv, self._data, self._folder / "log")

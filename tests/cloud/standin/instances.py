@@ -188,7 +188,7 @@ class Instances:
     def bring_up(self, record: Instance, image: Path, password: str | None) -> None:
         """Begin the server of an instance on an image, with a master password where it gets a new one."""
         begun = time.monotonic()
-        database = Database(self.world.path(record.model.db_instance_identifier), image)
+        database = self.world.database(record.model.db_instance_identifier, image)
         database.options = options(record)
         database.begin()
         if password:
@@ -205,7 +205,7 @@ class Instances:
     def _bring_up_replica(self, record: Instance, source: Instance) -> None:
         begun = time.monotonic()
         _, password = databases.fresh()
-        database = Database(self.world.path(record.model.db_instance_identifier), source.database.first_image)
+        database = self.world.database(record.model.db_instance_identifier, source.database.first_image)
         database.read_only = True
         database.begin()
         database.follow(source.place.proxy.port, password)

@@ -15,6 +15,8 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
+from standin.certificates import CA
+
 ACCOUNT = "123456789012"
 REGION = "us-east-1"
 
@@ -25,6 +27,7 @@ class Standin:
     Attributes:
         folder: where it keeps its files.
         endpoint: its URL, for ``AWS_ENDPOINT_URL``.
+        ca: the certificates that its databases are verified by, where TLS is wanted; as the bundle of RDS.
         account: the account that every key belongs to.
         region: where the staging is.
     """
@@ -51,6 +54,10 @@ class Standin:
         if not line:
             raise RuntimeError(f"the stand-in does not come up: {self.messages()}")
         self.endpoint: str = json.loads(line)["endpoint"]
+
+    @property
+    def ca(self) -> Path:
+        return self.folder / CA
 
     @property
     def environment(self) -> dict[str, str]:

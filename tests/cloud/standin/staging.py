@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from standin.processes import until
@@ -73,6 +74,11 @@ class Staging:
     targets: str = ""
     account: str = ACCOUNT
     region: str = REGION
+
+    @property
+    def ca(self) -> Path:
+        """The certificates that the databases are verified by."""
+        return self.standin.ca
 
     def database(self, name: str = INSTANCE) -> dict[str, Any]:
         """What ``DescribeDBInstances`` says of one."""

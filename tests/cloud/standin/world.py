@@ -15,7 +15,7 @@ from typing import Any
 from moto.ec2.models import ec2_backends
 from moto.rds.models import RDSBackend, rds_backends
 
-from standin import network, processes
+from standin import certificates, network, processes
 from standin.database import Database
 from standin.proxy import Proxy, Switchboard
 from standin.settings import Settings
@@ -75,6 +75,7 @@ class World:
         self.folder = folder
         self.settings = Settings()
         self.board = Switchboard()
+        self.certificates = certificates.issue(folder)
         self.lock = threading.RLock()
         self.instances: dict[str, Instance] = {}
         self.images: dict[str, Path] = {}  # of snapshots, by ARN
@@ -87,6 +88,10 @@ class World:
     def path(self, name: str) -> Path:
         """A name in the folder that nobody has used."""
         return self.folder / f"{next(self._numbers)}-{name}"
+
+    def database(self, name: str, image: Path) -> Database:
+        """A server that has not begun yet, on a copy of an image."""
+        return Database(self.path(name), image, self.certificates.options)
 
     def instance(self, region: str, name: str) -> Instance | None:
         """The record of a database instance; None where there is none."""
