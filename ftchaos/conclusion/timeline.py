@@ -9,7 +9,7 @@ from ftchaos.sampled import Sampled
 
 EDGE_S = 5.0
 # By the component whose sampler stands for the service.
-THROUGH = {"api": "the public address", "database": "the database's own address, as no API is configured"}
+THROUGH = {"api": "the public address", "database": "the database's own address, as nothing was uploaded"}
 SERIES = {"api": "uploads through the public address", "database": "writes to the database"}
 
 

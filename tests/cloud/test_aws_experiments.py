@@ -22,13 +22,14 @@ from standin.server import Standin
 from standin.staging import Staging
 from workplaces import Done, Workplace
 
-from ftchaos import definitions
+from ftchaos import definitions, survivors
+from ftchaos.errors import StepFailed
 from ftchaos.mysql import session
 from ftchaos.platforms.aws import comparison, ledgertable
 
 REPLICA = staging.REPLICAS[0]
 CONFIGURATION = """\
-objectives: {{sustain: 1s, rto: 2m, p95: 2s}}
+objectives: {{sustain: 500ms, rto: 2m, p95: 2s}}
 environments:
   staging:
     platform: aws
@@ -186,7 +187,7 @@ def test_a_managed_failover_is_measured_proven_and_audited(stage: Stage) -> None
     assert found["witness"]["proven"]
     assert [staging.INSTANCE] == [one["name"] for one in found["plan"]["targets"]]
     assert {"detected", "promoted"} <= {mark["name"] for mark in _component(found, "database")["marks"]}
-    assert "database's own address" in found["service"]["through"]
+    assert "the database's own address, as nothing was uploaded" == found["service"]["through"]
     assert "All work of acknowledged uploads is done in the end." in found["plan"]["unasked"]
     assert (0, "passed") == (found["data"]["lost"], found["data"]["self_test"])
     assert found["data"]["stores"]["mysql"]["acknowledged"] > 100
@@ -292,9 +293,15 @@ def _compared(stage: Stage) -> list[dict[str, Any]]:
     return found
 
 
+def test_a_server_that_takes_no_writes_is_no_place_for_the_ledger(stage: Stage) -> None:
+    with closing(stage.connect(REPLICA)) as copy, pytest.raises(StepFailed, match=r"cannot be written to: .*read-only"):
+        ledgertable.ensure(copy)
+
+
 def test_the_table_of_the_ledger_is_made_where_it_is_missing(stage: Stage) -> None:
     with closing(stage.connect(staging.INSTANCE, *staging.MASTER)) as admin:
         session.execute(admin, ["DROP DATABASE ftchaos"])
 
+        assert 1 == survivors.next_writer(admin, ["mysql"])
         assert [True, False] == [ledgertable.ensure(admin), ledgertable.ensure(admin)]
         assert 0 == ledgertable.newest(admin)

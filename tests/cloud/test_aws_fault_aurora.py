@@ -17,7 +17,7 @@ from ftchaos.platforms.aws import faults
 
 FAULT = "fail_mysql_primary"
 CONFIGURATION = """\
-objectives: {{sustain: 1s, rto: 2m, p95: 2s}}
+objectives: {{sustain: 500ms, rto: 2m, p95: 2s}}
 environments:
   staging:
     platform: aws

@@ -17,16 +17,30 @@ from ftchaos.mysql.session import Session, execute, value
 from ftchaos.mysql.template import ledger_statements
 
 NEWEST = "SELECT MAX(id) FROM ftchaos.ledger_writes"
+# Asks for the right to write, and writes no row.
+NOTHING = "INSERT INTO ftchaos.ledger_writes (id, content) SELECT id, content FROM ftchaos.ledger_writes WHERE FALSE"
 FOLLOW_S = 30.0
 AGAIN_S = 0.5
 
 
 def ensure(session: Session) -> bool:
-    """Make schema and table where they are not there; whether they were made.
+    """Make schema and table where they are not there, and see that they can be written to; whether they were made.
 
     Raises:
-        StepFailed: the account may not, or may not write there.
+        StepFailed: the account may not, or the server takes no writes.
     """
+    made = _made(session)
+    try:
+        execute(session, [NOTHING])
+    except MySQLError as error:
+        raise StepFailed(
+            f"the ledger's table cannot be written to: {error.args[-1]}",
+            "grant SELECT and INSERT on ftchaos.* to the account, and name the address of the writer",
+        ) from error
+    return made
+
+
+def _made(session: Session) -> bool:
     try:
         value(session, NEWEST)
         return False

@@ -331,10 +331,15 @@ class AwsPlatform:
     def _connect(self, to: Address) -> Session:
         if self._login is None:
             raise StepFailed("there is no account of the database yet", "see the begin of the run")
-        return sessions.reach(
-            to.host, to.port, user=self._login.user, password=self._login.password, timeout_s=CONNECT_S,
-            answer_timeout_s=ANSWER_S, ca=self._mysql.ca,
-        )  # fmt: skip
+        try:
+            return sessions.reach(
+                to.host, to.port, user=self._login.user, password=self._login.password, timeout_s=CONNECT_S,
+                answer_timeout_s=ANSWER_S, ca=self._mysql.ca,
+            )  # fmt: skip
+        except sessions.Unreachable as error:
+            if "insecure transport" not in error.fact:
+                raise
+            raise sessions.Unreachable(error.fact, "give mysql.ca: the certificates that RDS publishes") from error
 
 
 def _names(copies: Sequence[Copy]) -> list[str]:
