@@ -1,4 +1,4 @@
-"""The keys of an environment on AWS: what its parts are called there, and where a drill may build."""
+"""The keys of an environment in a cloud: what its parts are called there, and where a drill may build."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ ClientZone = Zone | Literal["outside"]
 Subnet = Annotated[str, Field(pattern=r"^subnet-[0-9a-f]{8,17}$")]
 Bucket = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
 RoleArn = Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:iam::\d{12}:role/.+$")]
+# The names of namespaces are labels of DNS.
+Namespace = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63)]
 TagPair = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:/+@-]+=[A-Za-z0-9_.:/+@-]*$", max_length=384)]
 
 
@@ -107,6 +109,22 @@ class Backup(_Keys):
 
     plan: str | None = Field(default=None, pattern=r"^[\w.-]{1,50}$")
     vault: str | None = Field(default=None, pattern=r"^[\w-]{2,50}$")
+
+
+class Kubernetes(_Keys):
+    """A cluster, and what of it is the application's.
+
+    Attributes:
+        context: of the kubeconfig, never the current one by default; ``in-cluster`` for a pod's own account.
+        namespaces: those of the application; nothing in others is touched.
+        kubeconfig: its file; without it the usual ones.
+        cluster: the uid of its namespace ``kube-system``; where it is given, no other cluster is called.
+    """
+
+    context: str = Field(min_length=1)
+    namespaces: list[Namespace] = []
+    kubeconfig: Path | None = None
+    cluster: str | None = Field(default=None, pattern=r"^[0-9a-f-]{36}$")
 
 
 def is_loopback(url: str) -> bool:

@@ -79,10 +79,6 @@ class Promises(_Strict):
         return value
 
 
-class Kubernetes(_Strict):
-    context: str
-
-
 class BlastRadius(_Strict):
     """The most that one run may harm.
 
@@ -120,7 +116,7 @@ class Environment(_Strict):
         stop: None for what the kind of run goes by.
         role: the ARN of a role to assume on AWS, in the account of the environment.
         endpoint: a loopback address that stands for AWS in tests; without it AWS itself is called.
-        tag: what a resource on AWS carries that may be harmed.
+        tag: what carries it may be harmed: a resource on AWS, a namespace or a node of Kubernetes.
         client_zone: the zone that ftchaos and its clients run in, or ``outside``; without it the machine is asked.
         buckets: those that files are kept in.
     """
@@ -143,7 +139,7 @@ class Environment(_Strict):
     drill: cloud.Drill | None = None
     backup: cloud.Backup | None = None
     buckets: list[cloud.Bucket] = []
-    kubernetes: Kubernetes | None = None
+    kubernetes: cloud.Kubernetes | None = None
     api: str | None = Field(default=None, pattern=r"^https?://")
     blast_radius: BlastRadius | None = None
 

@@ -37,3 +37,31 @@ def aws(kind: str | None, environment: str | None, config: str | None) -> None:
         raise Invalid(f"{environment!r} is no environment on aws with account and region", "add them, or leave it out")
     regions = [found.region, *([found.drill.region] if found.drill and found.drill.region else [])]
     click.echo(json.dumps(document(kinds, found.account, regions, found.tag), indent=2))
+
+
+@policy.command()
+@click.option("--kind", type=click.Choice(["read", "faults"]), default="faults", show_default=True, help="What for.")
+@click.option("--environment", metavar="NAME", help="Allow it in its namespaces only.")
+@click.option("--config", metavar="FILE", help="Configuration; ./ftchaos.yaml if there is one.")
+def kubernetes(kind: str, environment: str | None, config: str | None) -> None:
+    """The roles for the calls that ftchaos makes, as YAML for kubectl.
+
+    Reading is part of each. Without --environment the Role is for the namespace that it is applied to.
+    """
+    from pathlib import Path
+
+    import yaml
+
+    from ftchaos import config as configuration
+    from ftchaos.errors import Invalid
+    from ftchaos.platforms.kubernetes.calls import KINDS
+    from ftchaos.platforms.kubernetes.policy import documents
+
+    namespaces: list[str] = []
+    if environment is not None:
+        given = configuration.load(Path(config) if config else None).declared(environment).kubernetes
+        namespaces = given.namespaces if given else []
+        if not namespaces:
+            raise Invalid(f"{environment!r} names no namespaces of Kubernetes", "add them, or leave it out")
+    chosen = next(one for one in KINDS if one == kind)
+    click.echo(yaml.safe_dump_all(documents(chosen, namespaces), sort_keys=False), nl=False)

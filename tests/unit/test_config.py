@@ -94,6 +94,16 @@ def test_platform_that_this_version_lacks_is_refused_by_name(tmp_path: Path) -> 
         _load(tmp_path, example).environment("staging")
 
 
+def test_keys_of_a_cluster_are_read_and_a_wrong_namespace_is_not(tmp_path: Path) -> None:
+    example = "environments: {a: {platform: kubernetes, kubernetes: {context: staging, namespaces: [app]}}}"
+    found = _load(tmp_path, example).environments["a"].kubernetes
+
+    assert found is not None
+    assert ("staging", ["app"], None) == (found.context, found.namespaces, found.kubeconfig)
+    with pytest.raises(Invalid, match="should match pattern"):
+        _load(tmp_path, example.replace("[app]", "[App_1]"))
+
+
 def test_protected_environment_is_left_to_the_guard(tmp_path: Path) -> None:
     assert _load(tmp_path, EXAMPLE).environment("production").protected
 

@@ -1,0 +1,1 @@
+"""Kubernetes: what can be harmed and healed in a cluster; ``access`` alone knows its client."""

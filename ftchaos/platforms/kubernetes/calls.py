@@ -1,0 +1,133 @@
+"""Every API call that ftchaos makes, one line each: what may be called, for what, and in which scope.
+
+The roles are made of this table, and what a fault needs is asked for by it. The tests fail on a call that is not in
+it. Nothing here does I/O.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["read", "faults"]
+KINDS: tuple[Kind, ...] = ("read", "faults")
+DRAIN, OUTAGE, NODES, PARTITION, KILL = "drain", "outage", "nodes", "partition", "kill"
+
+
+@dataclass(frozen=True)
+class Resource:
+    """Where a resource is served.
+
+    Attributes:
+        group: empty for the core.
+        plural: with its subresource.
+    """
+
+    group: str
+    plural: str
+    namespaced: bool = True
+    version: str = "v1"
+
+    def path(self, namespace: str, name: str) -> str:
+        """Of an object, or of the list of them; without a namespace that of all namespaces."""
+        base = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
+        plural, _, subresource = self.plural.partition("/")
+        where = f"/namespaces/{namespace}" if self.namespaced and namespace else ""
+        parts = [base + where, plural, *([name] if name else []), *([subresource] if subresource else [])]
+        return "/".join(parts)
+
+
+RESOURCES = {
+    one.plural: one
+    for one in (
+        Resource("", "namespaces", namespaced=False),
+        Resource("", "nodes", namespaced=False),
+        Resource("", "persistentvolumes", namespaced=False),
+        Resource("", "persistentvolumeclaims"),
+        Resource("", "pods"),
+        Resource("", "pods/eviction"),
+        Resource("apps", "daemonsets"),
+        Resource("apps", "deployments"),
+        Resource("apps", "replicasets"),
+        Resource("apps", "statefulsets"),
+        Resource("authorization.k8s.io", "selfsubjectaccessreviews", namespaced=False),
+        Resource("autoscaling", "horizontalpodautoscalers", version="v2"),
+        Resource("networking.k8s.io", "networkpolicies"),
+        Resource("policy", "poddisruptionbudgets"),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Action:
+    """One thing that credentials must be allowed to do."""
+
+    verb: str
+    resource: str
+    namespace: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.verb} {self.resource}" + (f" in {self.namespace}" if self.namespace else "")
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One line of the table.
+
+    Attributes:
+        kind: what it is for; faults read as well.
+        manners: the faults that need it; of reading none are named, as all do.
+        everywhere: it is asked of all namespaces at once, which only a ClusterRole allows.
+    """
+
+    kind: Kind
+    verb: str
+    resource: str
+    manners: tuple[str, ...] = ()
+    everywhere: bool = False
+
+    @property
+    def of_cluster(self) -> bool:
+        """Whether only a ClusterRole can allow it."""
+        return self.everywhere or not RESOURCES[self.resource].namespaced
+
+
+CALLS: tuple[Operation, ...] = (
+    # Read
+    Operation("read", "get", "namespaces"),
+    Operation("read", "list", "nodes"),
+    Operation("read", "list", "persistentvolumes"),
+    Operation("read", "list", "daemonsets"),
+    Operation("read", "list", "deployments"),
+    Operation("read", "list", "horizontalpodautoscalers"),
+    Operation("read", "list", "networkpolicies"),
+    Operation("read", "list", "persistentvolumeclaims"),
+    Operation("read", "list", "poddisruptionbudgets"),
+    Operation("read", "list", "pods"),
+    Operation("read", "list", "replicasets"),
+    Operation("read", "list", "statefulsets"),
+    Operation("read", "create", "selfsubjectaccessreviews"),
+    # Faults
+    Operation("faults", "get", "nodes", (DRAIN, OUTAGE, NODES)),
+    Operation("faults", "patch", "nodes", (DRAIN, OUTAGE, NODES)),
+    Operation("faults", "create", "nodes", (NODES,)),
+    Operation("faults", "delete", "nodes", (NODES,)),
+    Operation("faults", "list", "pods", (NODES,), everywhere=True),
+    Operation("faults", "create", "pods/eviction", (DRAIN,)),
+    Operation("faults", "delete", "pods", (OUTAGE, KILL)),
+    Operation("faults", "get", "pods", (PARTITION,)),
+    Operation("faults", "patch", "pods", (PARTITION,)),
+    Operation("faults", "create", "networkpolicies", (PARTITION,)),
+    Operation("faults", "delete", "networkpolicies", (PARTITION,)),
+)
+
+
+def needed(manner: str, namespaces: Iterable[str]) -> list[Action]:
+    """All that a fault of this manner calls, its heal included."""
+    found = []
+    for one in CALLS:
+        if (one.kind == "read" and one.resource != "selfsubjectaccessreviews") or manner in one.manners:
+            where = [""] if one.of_cluster else list(namespaces)
+            found += [Action(one.verb, one.resource, namespace) for namespace in where]
+    return found

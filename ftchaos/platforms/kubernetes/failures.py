@@ -1,0 +1,85 @@
+"""What the API server may answer instead of an answer, as errors of ours; nothing here knows its client.
+
+StepFailed      3   ── ApiFailed      the server said no, with a status and a reason
+Refused         5   ── Denied         the permission for it is missing
+Inconclusive    3   ── Unanswered     nothing came back in time: whether it took effect is not known
+"""
+
+from __future__ import annotations
+
+from ftchaos.errors import FtchaosError, Inconclusive, Invalid, Refused, StepFailed
+
+ABSENT, CONFLICT, BUSY = 404, 409, 429
+PASSING = {429, 500, 502, 503, 504}
+LONGEST = 400
+
+
+class ApiFailed(StepFailed):
+    """The API server refused a call.
+
+    Attributes:
+        call: as a role writes it, for example ``create pods/eviction``.
+        status: of HTTP.
+        reason: the server's word for it, for example ``AlreadyExists``.
+        message: what it said.
+        retry_after_s: when it wants to be asked again, in seconds; 0 where it did not say.
+    """
+
+    def __init__(self, call: str, status: int, reason: str, message: str, retry_after_s: float = 0.0) -> None:
+        super().__init__(f"{call} failed: {reason or status}: {_short(message)}")
+        self.call, self.status, self.reason, self.message = call, status, reason, _short(message)
+        self.retry_after_s = retry_after_s
+
+    @property
+    def is_absent(self) -> bool:
+        """Whether what was asked for does not exist."""
+        return self.status == ABSENT
+
+    @property
+    def is_conflict(self) -> bool:
+        """Whether it exists already, is another than was meant, or has changed since it was read."""
+        return self.status == CONFLICT
+
+    @property
+    def is_passing(self) -> bool:
+        """Whether the same question may be answered later."""
+        return self.status in PASSING
+
+
+class Denied(Refused):
+    """The permission for a call is missing.
+
+    Attributes:
+        action: as a role writes it, with its namespace.
+    """
+
+    def __init__(self, action: str, message: str = "") -> None:
+        said = f"; the server said: {_short(message)}" if message else ""
+        super().__init__(
+            f"{action} is not allowed to these credentials",
+            f"allow it: `ftchaos policy kubernetes` prints what is needed{said}",
+        )
+        self.action = action
+
+
+class Unanswered(Inconclusive):
+    """A call got no answer in time."""
+
+    def __init__(self, call: str, why: str, writes: bool) -> None:
+        doubt = "; whether it took effect is not known, and it was not tried again" if writes else ""
+        super().__init__(f"{call} got no answer: {_short(why)}{doubt}", "check the network to the API server")
+        self.call = call
+
+
+def of_answer(call: str, status: int, reason: str, message: str, retry_after_s: float = 0.0) -> FtchaosError:
+    """The error that an answer other than success is."""
+    if status == 401:
+        return Invalid(f"the cluster does not know these credentials ({call})", "sign in again, or check the context")
+    # A namespace that is about to be deleted is 403, too, and no missing permission.
+    if status == 403 and "being terminated" not in message:
+        return Denied(call, message)
+    return ApiFailed(call, status, reason, message, retry_after_s)
+
+
+def _short(message: str) -> str:
+    return (message.strip().splitlines() or [""])[0][:LONGEST].rstrip(". ")

@@ -1,0 +1,48 @@
+"""The least that roles must allow for what ftchaos does, made of the table of its calls; nothing here does I/O.
+
+Nodes and volumes belong to no namespace, so a ClusterRole allows those; all else is allowed in the namespaces of the
+environment alone. RBAC knows no condition on labels: that only nodes with the label are touched is ftchaos's own part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from ftchaos.platforms.kubernetes.calls import CALLS, RESOURCES, Kind, Operation
+
+NAME = "ftchaos-{kind}"
+_API = "rbac.authorization.k8s.io/v1"
+
+
+def documents(kind: Kind, namespaces: Sequence[str] = (), calls: Iterable[Operation] = CALLS) -> list[dict[str, Any]]:
+    """A ClusterRole, and a Role for each namespace.
+
+    Args:
+        kind: what is to be allowed; reading always is.
+        namespaces: those of the environment; without any, one Role for the namespace that it is applied to.
+    """
+    chosen = [one for one in calls if one.kind in ("read", kind)]
+    name = NAME.format(kind=kind)
+    rules = _rules([one for one in chosen if one.of_cluster], namespaces)
+    made = [{"apiVersion": _API, "kind": "ClusterRole", "metadata": {"name": name}, "rules": rules}]
+    inside = _rules([one for one in chosen if not one.of_cluster], ())
+    for namespace in namespaces or ("",):
+        metadata = {"name": name, **({"namespace": namespace} if namespace else {})}
+        made.append({"apiVersion": _API, "kind": "Role", "metadata": metadata, "rules": inside})
+    return made
+
+
+def _rules(operations: Iterable[Operation], namespaces: Sequence[str]) -> list[dict[str, Any]]:
+    """One rule for each resource."""
+    verbs: dict[str, set[str]] = {}
+    for one in operations:
+        verbs.setdefault(one.resource, set()).add(one.verb)
+    return [_rule(resource, sorted(found), namespaces) for resource, found in verbs.items()]
+
+
+def _rule(resource: str, verbs: list[str], namespaces: Sequence[str]) -> dict[str, Any]:
+    rule: dict[str, Any] = {"apiGroups": [RESOURCES[resource].group], "resources": [resource], "verbs": verbs}
+    if resource == "namespaces" and namespaces:
+        rule["resourceNames"] = ["kube-system", *namespaces]
+    return rule
