@@ -37,7 +37,7 @@ environments:
     region: {region}
     endpoint: {endpoint}
     client_zone: outside
-    mysql: {{instance: {instance}, secret: {secret}, database: filetransfer}}
+    mysql: {{instance: {instance}, secret: {secret}, database: filetransfer, ca: {ca}}}
     redis: {{replication_group: {group}}}
     stop: {{after: {after}}}
 """
@@ -60,6 +60,7 @@ class Stage:
             CONFIGURATION.format(
                 account=self.made.account, region=self.made.region, endpoint=self.made.standin.endpoint,
                 instance=staging.INSTANCE, secret=staging.SECRET, group=staging.GROUP, after=after,
+                ca=self.made.ca,
             )
         )  # fmt: skip
 
@@ -74,7 +75,9 @@ class Stage:
     def connect(self, name: str = staging.INSTANCE, user: str = "ftchaos", password: str = "") -> session.Session:
         """A connection to a database by its address."""
         where = self.made.database(name)["Endpoint"]
-        return session.reach(where["Address"], where["Port"], user=user, password=password or self.made.password)
+        return session.reach(
+            where["Address"], where["Port"], user=user, password=password or self.made.password, ca=self.made.ca
+        )
 
     def at_rest(self) -> dict[str, Any]:
         """How the account stands once nothing in it is under way."""
@@ -90,7 +93,10 @@ def built(standin: Standin) -> Iterator[Stage]:
         standin.reset()
         made = staging.build(standin, replicas=1)
         folder = Path(tempfile.mkdtemp(prefix="ftchaos-staging-"))
-        yield Stage(made, Workplace(folder))
+        stage = Stage(made, Workplace(folder))
+        with closing(stage.connect(staging.INSTANCE, *staging.MASTER)) as admin:
+            session.execute(admin, ["ALTER USER ftchaos@'%' REQUIRE SSL"])
+        yield stage
         shutil.rmtree(folder)
 
 
