@@ -111,6 +111,11 @@ def _component(evidence: dict[str, Any], name: str) -> dict[str, Any]:
     return found
 
 
+def _called(stage: Stage) -> set[str]:
+    """The calls since the account was at rest."""
+    return {f"{one['service']}:{one['operation']}" for one in stage.made.standin.calls()}
+
+
 def _secrets(stage: Stage) -> list[Path]:
     return [*stage.place.state.rglob("*.secret")]
 
@@ -118,7 +123,7 @@ def _secrets(stage: Stage) -> list[Path]:
 def test_a_preview_names_targets_and_what_is_not_asked_and_changes_nothing(stage: Stage) -> None:
     before = stage.at_rest()
     done = stage.run("mysql-primary-failover", "--dry-run", "--json")
-    called = {f"{one['service']}:{one['operation']}" for one in stage.made.standin.calls()}
+    called = _called(stage)
 
     assert 0 == done.exit_code, done.stderr
     assert [f"{staging.INSTANCE} in us-east-1a"] == done.json["targets"]
@@ -172,6 +177,7 @@ def test_a_database_in_one_zone_is_refused(stage: Stage) -> None:
 def test_what_is_hit_comes_back_and_nothing_that_was_confirmed_is_lost(stage: Stage, name: str, hit: set[str]) -> None:
     before = stage.at_rest()
     done = stage.run(name, "--json")
+    called, violations = _called(stage), stage.made.standin.violations()
     found = json.loads(done.stdout)
 
     assert (0, "passed", []) == (done.exit_code, found["verdict"], found["reasons"]), done.stderr
@@ -179,6 +185,7 @@ def test_what_is_hit_comes_back_and_nothing_that_was_confirmed_is_lost(stage: St
     assert found["witness"]["proven"]
     assert 0 == found["data"]["stores"]["mysql"]["lost"]
     assert 0 == found["data"]["stores"]["redis, waiting for a replica"]["lost"]
+    assert (set(), []) == (called - ALLOWED_CALLS, violations)
     assert before == stage.at_rest()
 
 
