@@ -1,0 +1,192 @@
+"""What a cluster holds against what its manifests say, object by object. Pure.
+
+Whatever a manifest says must be so. What it does not say may be as it is, for the server fills in defaults and
+controllers add fields: except in lists whose elements have names (containers, variables, ports, volumes), and in the
+data of ConfigMaps and Secrets, where more than is written is drift too. How many replicas there are is left to an
+autoscaler that the manifests have for it. Values of Secrets are compared and never told.
+
+Source: Kubernetes API conventions, lists as maps (merge keys) and quantities.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from ftchaos.platforms.kubernetes.manifests import Manifest, Name, Obj
+
+# By which of its keys an element of a list is known; the first that all of them have.
+KEYS = ("name", "containerPort", "port", "mountPath", "ip", "topologyKey", "type")
+BINARY = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "Pi": 2**50, "Ei": 2**60}
+DECIMAL = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
+QUANTITIES = ("requests", "limits", "capacity", "hard", "min", "max")
+WHOLE = ("data", "binaryData")
+"""Maps that hold nothing but what somebody wrote."""
+MADE_BY_THE_CLUSTER = {("ConfigMap", "kube-root-ca.crt"), ("ServiceAccount", "default")}
+LONGEST = 60
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One thing that is not as it is written.
+
+    Attributes:
+        path: what of the object, like ``spec.template.spec.containers[api].image``; empty for all of it.
+    """
+
+    name: Name
+    path: str
+    written: str
+    found: str
+
+    def __str__(self) -> str:
+        if not self.path:
+            return f"{self.name}: {self.found}"
+        return f"{self.name}: {self.path} is {self.found}, and {self.written} is written"
+
+
+def compare(manifests: Sequence[Manifest], found: Mapping[Name, Obj], default_namespace: str) -> list[Difference]:
+    """Everything that is not as it is written.
+
+    Args:
+        found: the objects of the kinds and namespaces that the manifests have.
+        default_namespace: of those that name none and are not of the cluster itself; empty where none is.
+    """
+    scaled = {_target(one.obj, one.name) for one in manifests if one.name.kind == "HorizontalPodAutoscaler"}
+    differing: list[Difference] = []
+    met: set[Name] = set()
+    for manifest in manifests:
+        name = manifest.name
+        if name not in found and not name.namespace and default_namespace:
+            name = Name(name.kind, default_namespace, name.name)
+        met.add(name)
+        if name not in found:
+            differing.append(Difference(name, "", "there", "it is written and not there"))
+            continue
+        written = manifest.obj
+        if name in scaled or manifest.name in scaled:
+            written = {**written, "spec": {key: one for key, one in written["spec"].items() if key != "replicas"}}
+        for path, wanted, is_ in _differing(written, found[name]):
+            if name.kind == "Secret" and path.startswith(WHOLE):
+                wanted, is_ = "something else", "there" if is_ != _ABSENT else _ABSENT
+            differing.append(Difference(name, path, wanted, is_))
+    unwritten = (name for name, obj in found.items() if name not in met and not _is_made(name, obj))
+    differing += [Difference(name, "", "nothing", "it is there and nowhere written") for name in sorted(unwritten)]
+    return differing
+
+
+_ABSENT = "not there"
+
+
+def _target(obj: Obj, name: Name) -> Name:
+    target = obj["spec"]["scaleTargetRef"]
+    return Name(str(target.get("kind")), name.namespace, str(target.get("name")))
+
+
+def _is_made(name: Name, obj: Obj) -> bool:
+    """Whether the cluster, or another object, has made it."""
+    metadata = obj.get("metadata", {})
+    return (
+        (name.kind, name.name) in MADE_BY_THE_CLUSTER
+        or bool(metadata.get("ownerReferences"))
+        or obj.get("type") in ("kubernetes.io/service-account-token", "helm.sh/release.v1")
+    )
+
+
+def _differing(written: Obj, found: Obj) -> Iterator[tuple[str, str, str]]:
+    """(path, what is written, what is) of everything that differs in one object."""
+    for key, wanted in written.items():
+        if key in ("apiVersion", "kind", "status"):
+            continue
+        if key == "metadata":
+            for part in ("labels", "annotations"):
+                yield from _map(f"metadata.{part}", wanted.get(part) or {}, _of(found, "metadata", part), False)
+        elif key in WHOLE:
+            yield from _map(key, wanted or {}, found.get(key) or {}, True)
+        else:
+            yield from _value(key, wanted, found.get(key))
+
+
+def _of(obj: Obj, *keys: str) -> Mapping[str, Any]:
+    for key in keys:
+        obj = obj.get(key) or {}
+    return obj
+
+
+def _map(
+    path: str, written: Mapping[str, Any], found: Mapping[str, Any], whole: bool
+) -> Iterator[tuple[str, str, str]]:
+    for key, wanted in written.items():
+        yield from _value(f"{path}.{key}", wanted, found.get(key))
+    if whole:
+        yield from ((f"{path}.{key}", "nothing", _shown(found[key])) for key in found.keys() - written.keys())
+
+
+def _value(path: str, written: Any, found: Any) -> Iterator[tuple[str, str, str]]:
+    if isinstance(written, dict) and (isinstance(found, dict) or (not written and found is None)):
+        yield from _map(path, written, found or {}, False)
+    elif isinstance(written, list) and (isinstance(found, list) or (not written and found is None)):
+        yield from _list(path, written, found or [])
+    elif not _same(path, written, found):
+        yield path, _shown(written), _ABSENT if found is None else _shown(found)
+
+
+def _list(path: str, written: list[Any], found: list[Any]) -> Iterator[tuple[str, str, str]]:
+    key = _key([*written, *found])
+    if key is None:
+        if len(written) != len(found):
+            yield path, f"{len(written)} elements", f"{len(found)}"
+        for number, (wanted, is_) in enumerate(zip(written, found, strict=False)):
+            yield from _value(f"{path}[{number}]", wanted, is_)
+        return
+    named = {one[key]: one for one in found}
+    for one in written:
+        if one[key] in named:
+            yield from _value(f"{path}[{one[key]}]", one, named.pop(one[key]))
+        else:
+            yield f"{path}[{one[key]}]", "there", _ABSENT
+    yield from ((f"{path}[{name}]", "nothing", "there") for name in named)
+
+
+def _key(elements: Iterable[Any]) -> str | None:
+    """By which the elements of a list are told apart; None where their order is."""
+    maps = list(elements)
+    if not maps or not all(isinstance(one, dict) for one in maps):
+        return None
+    return next((key for key in KEYS if all(key in one for one in maps)), None)
+
+
+def _same(path: str, written: Any, found: Any) -> bool:
+    if written == found or (written is None and found in ({}, [], "")) or (written in ({}, [], "") and found is None):
+        return True
+    parents = path.split(".")
+    if len(parents) > 1 and (parents[-2] in QUANTITIES or parents[-1] in ("storage", "averageValue", "sizeLimit")):
+        first, second = _quantity(written), _quantity(found)
+        return first is not None and first == second
+    return False
+
+
+def _quantity(value: Any) -> Decimal | None:
+    """A quantity as a number: ``500m`` is a half, ``1Gi`` 2**30; None for what is none."""
+    text = str(value)
+    for suffix, factor in BINARY.items():
+        if text.endswith(suffix):
+            return _number(text.removesuffix(suffix), Decimal(factor))
+    last = text[-1:] if text[-1:].isalpha() else ""
+    if last not in DECIMAL:
+        return None
+    return _number(text.removesuffix(last), Decimal(10) ** DECIMAL[last])
+
+
+def _number(text: str, factor: Decimal) -> Decimal | None:
+    try:
+        return Decimal(text) * factor
+    except InvalidOperation:
+        return None
+
+
+def _shown(value: Any) -> str:
+    text = repr(value) if isinstance(value, str) else str(value)
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}\N{HORIZONTAL ELLIPSIS}"
