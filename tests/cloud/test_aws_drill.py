@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -22,7 +23,11 @@ from standin.server import Standin
 from standin.staging import Staging
 from workplaces import Done, Workplace
 
-from ftchaos import evidence, verification
+from ftchaos import engine, evidence, verification
+from ftchaos.mysql import session
+from ftchaos.platforms.aws.drill import AwsDrill
+from ftchaos.platforms.base import Step
+from ftchaos.report import progress
 
 CONFIGURATION = """\
 objectives: {{sustain: 1s, rto: {rto}, rpo: {rpo}, p95: 2s}}
@@ -32,7 +37,7 @@ environments:
     account: "{account}"
     region: {region}
     endpoint: {endpoint}
-    mysql: {{instance: {instance}, secret: {secret}, database: filetransfer}}
+    mysql: {{instance: {instance}, secret: {secret}, database: filetransfer, ca: {ca}}}
     drill: {{subnets: [{subnets}]}}
 """
 
@@ -50,7 +55,7 @@ class Stage:
         (self.place.folder / "ftchaos.yaml").write_text(
             CONFIGURATION.format(
                 account=standin.account, region=standin.region, endpoint=standin.endpoint, instance=staging.INSTANCE,
-                secret=staging.SECRET, subnets=", ".join(self.subnets), rto=rto, rpo=rpo,
+                secret=staging.SECRET, ca=standin.ca, subnets=", ".join(self.subnets), rto=rto, rpo=rpo,
             )
         )  # fmt: skip
 
@@ -161,3 +166,24 @@ def test_without_backups_nothing_begins(stage: Stage) -> None:
     assert 5 == done.exit_code
     assert "keeps no automated backups: its retention is 0" in done.stderr
     assert known == stage.place.runs()
+
+
+def test_a_copy_that_lacks_a_row_in_the_middle_fails_the_drill(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    cut_over = AwsDrill.cut_over
+
+    def damaged(drill: AwsDrill) -> Step:
+        with drill.connect() as copy:
+            newest = session.value(copy, "SELECT MAX(id) FROM ftchaos.ledger_writes")
+            session.execute(copy, [f"DELETE FROM ftchaos.ledger_writes WHERE id = {newest - 20}"])
+        return cut_over(drill)
+
+    monkeypatch.setattr(AwsDrill, "cut_over", damaged)
+    monkeypatch.chdir(stage.place.folder)
+    monkeypatch.setenv("FTCHAOS_STATE", str(stage.place.state))
+    before = stage.state()
+    given = {"environment": "staging", "reports": str(stage.place.reports)}
+    result = engine.run(engine.plan("drill", "restore", given), progress.for_stream(sys.stderr))
+
+    assert "failed" == result.evidence.verdict
+    assert "1 of the lost writes are missing from the middle of what survived" in result.evidence.reasons[0]
+    assert before == stage.state()
