@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
+from ftchaos.errors import FtchaosError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -31,7 +33,15 @@ def recover(dry_run: bool, environment: str | None, config: str | None, as_json:
     found = recovering.recover(dry_run=dry_run, progress=lambda text: click.echo(text, err=True))
     harmed = any(one.failed for one in found)
     if environment is not None:
-        sys.exit(max(4 if harmed else 0, _sweep(found, environment, config, dry_run, as_json)))
+        try:
+            sys.exit(max(4 if harmed else 0, _sweep(found, environment, config, dry_run, as_json)))
+        except FtchaosError as error:
+            for one in found:  # what was healed before is said all the same, and what was not outranks the refusal
+                click.echo(one.sentence, err=True)
+            if not harmed:
+                raise
+            click.echo(str(error), err=True)
+            sys.exit(4)
     if as_json:
         click.echo(json.dumps([asdict(one) for one in found]))
     elif not found:

@@ -22,7 +22,7 @@ from standin.server import Standin
 from standin.staging import Staging
 from workplaces import Done, Workplace
 
-from ftchaos import definitions, survivors
+from ftchaos import definitions, survivors, verification
 from ftchaos.errors import StepFailed
 from ftchaos.mysql import session
 from ftchaos.platforms.aws import comparison, ledgertable
@@ -274,6 +274,10 @@ def test_whoever_recovers_after_a_kill_finds_everything_that_was_harmed(stage: S
     assert before == after
     assert 130 == found["exit_code"]
     assert found["undo"]["recorded"] == found["undo"]["healed"] == 2
+    made = {one["name"] for one in found["calls"]["operations"]}
+    assert {"rds:RebootDBInstance", "ec2:CreateNetworkAcl"} <= made  # by the run
+    assert "ec2:DeleteNetworkAcl" in made  # by whoever healed it
+    assert [] == verification.verify(injected[0])
     assert [] == _secrets(stage)
     assert "nothing to recover" in stage.place.run("recover").stdout
 

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from copy_account import RUN_ID, Drill, ground, reach, settings, state
-from fault_account import led_to
+from fault_account import inject, led_to, look
+from fault_account import state as fault_state
 from standin import staging
 from standin.server import Standin
 from standin.staging import Staging
 from workplaces import Done, Workplace
 
-from ftchaos.platforms.aws import copies
+from ftchaos.platforms.aws import copies, faults
 from ftchaos.platforms.aws.calls import OWNER
+from ftchaos.platforms.aws.copies import removal
 from ftchaos.platforms.aws.copies.making import EXPIRES
 from ftchaos.undo import UndoLog
 
@@ -120,6 +123,73 @@ def test_what_carries_but_one_of_tag_and_prefix_is_told_of_and_left_alone(made: 
     assert [] == done.json["sweep"]["gone"]
     assert set(groups) == {one["name"] for one in done.json["sweep"]["left"]}
     assert planted == state(made.standin)
+
+
+def test_each_kind_goes_once_it_has_expired_and_what_has_not_stays_beside_it(made: Staging, place: Workplace) -> None:
+    plant(made, "ftchaos-fresh", "2126-01-01T00:00:00Z")
+    before = sorted(one["name"] for one in sweep(place, "--dry-run").json["sweep"]["left"])
+    planted = plant(made, "ftchaos-old", "2026-01-01T00:00:00Z")
+    done = sweep(place)
+    again = sweep(place)
+
+    assert (0, []) == (done.exit_code, done.json["sweep"]["failed"]), done.stderr
+    assert planted == [one["kind"] for one in done.json["sweep"]["gone"]]
+    assert {"ftchaos-old"} == {one["name"] for one in done.json["sweep"]["gone"]}
+    assert before == sorted(one["name"] for one in done.json["sweep"]["left"])
+    assert before.count("ftchaos-fresh") == len(planted)
+    assert [] == again.json["sweep"]["gone"]
+
+
+def plant(made: Staging, name: str, expires: str) -> list[str]:
+    """One of each kind that is cheap to make, in the order in which they go."""
+    rds, ec2 = made.standin.client("rds"), made.standin.client("ec2")
+    tags = [{"Key": OWNER, "Value": RUN_ID}, {"Key": EXPIRES, "Value": expires}, {"Key": "Name", "Value": name}]
+
+    def specified(kind: str) -> list[dict[str, Any]]:
+        return [{"ResourceType": kind, "Tags": tags}]
+
+    makers: dict[str, Callable[[], object]] = {
+        "cluster": lambda: rds.create_db_cluster(
+            DBClusterIdentifier=name, Engine="aurora-mysql", MasterUsername="a", MasterUserPassword="not-a-secret",
+            Tags=tags,
+        ),
+        "snapshot": lambda: rds.create_db_snapshot(
+            DBSnapshotIdentifier=name, DBInstanceIdentifier=staging.INSTANCE, Tags=tags
+        ),
+        "parameter-group": lambda: rds.create_db_parameter_group(
+            DBParameterGroupName=name, DBParameterGroupFamily="mysql8.0", Description="planted", Tags=tags
+        ),
+        "cluster-parameter-group": lambda: rds.create_db_cluster_parameter_group(
+            DBClusterParameterGroupName=name, DBParameterGroupFamily="aurora-mysql8.0", Description="planted", Tags=tags
+        ),
+        "subnet-group": lambda: rds.create_db_subnet_group(
+            DBSubnetGroupName=name, DBSubnetGroupDescription="planted", SubnetIds=list(made.subnets.values()), Tags=tags
+        ),
+        "security-group": lambda: ec2.create_security_group(
+            GroupName=name, Description="planted", VpcId=made.vpc, TagSpecifications=specified("security-group")
+        ),
+        "network-acl": lambda: ec2.create_network_acl(VpcId=made.vpc, TagSpecifications=specified("network-acl")),
+    }  # fmt: skip
+    known = [kind for kind in makers if kind in (*removal.KINDS, "network-acl")]
+    for kind in known:
+        makers[kind]()
+    return known
+
+
+def test_subnets_that_a_lost_machine_cut_off_are_given_back_once_that_has_expired(
+    made: Staging, place: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = fault_state(made.standin)
+    harm = faults.find("fail_zone").plan(look(made.standin), manner="partition")
+    monkeypatch.setattr(faults.zone.blackhole, "KEPT", timedelta(seconds=-1))
+    inject(made.standin, "fail_zone", harm)
+    during = fault_state(made.standin)
+    done = sweep(place)
+
+    assert 0 == done.exit_code, done.stderr
+    assert ["network-acl"] == [one["kind"] for one in done.json["sweep"]["gone"]]
+    assert before != during
+    assert before == fault_state(made.standin)
 
 
 def test_another_account_is_refused(made: Staging, place: Workplace) -> None:

@@ -28,7 +28,7 @@ class Leftover:
         kind: for example ``subnet-group``; ``resource`` for what is of no kind that ftchaos makes.
         name: its own, or the ARN where it has none.
         identity: its ARN, or its id where EC2 has but that.
-        vpc: that a security group is in.
+        vpc: that a security group or a network ACL is in.
     """
 
     kind: str
@@ -103,7 +103,7 @@ def _security_groups(access: Access, _: Mapping[str, Mapping[str, str]]) -> Iter
 def _network_acls(access: Access, _: Mapping[str, Mapping[str, str]]) -> Iterator[Leftover]:
     for one in _of_ours(access, "describe_network_acls", "NetworkAcls"):
         its, acl = tags(one), one["NetworkAclId"]
-        yield Leftover("network-acl", its.get("Name", acl), acl, access.place.region, its)
+        yield Leftover("network-acl", its.get("Name", acl), acl, access.place.region, its, one["VpcId"])
 
 
 LISTERS: dict[str, Lister] = {

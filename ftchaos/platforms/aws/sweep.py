@@ -5,6 +5,7 @@ machine, and this finds what a machine left that is gone itself. It needs no und
 so a cron job anywhere may run it.
 
 Each kind goes by the same removal as in a heal, which waits until it is gone and looks once more that it is ours.
+Before a network ACL goes, the subnets that it cuts off are given back those that its tags remember.
 """
 
 from __future__ import annotations
@@ -14,16 +15,19 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from ftchaos.errors import FtchaosError
+from ftchaos.errors import FtchaosError, HealFailed
 from ftchaos.platforms.aws import leftovers
 from ftchaos.platforms.aws.access import Access, ApiFailed, Denied, Place, Unanswered
 from ftchaos.platforms.aws.calls import OWNER
 from ftchaos.platforms.aws.copies import removal
+from ftchaos.platforms.aws.faults import blackhole
+from ftchaos.platforms.aws.faults.mending import Mending
 from ftchaos.platforms.aws.leftovers import Known, Leftover
 
 if TYPE_CHECKING:
     from ftchaos.config import Environment
 
+HOLE = "network-acl"
 LONG_AGO = "1970-01-01T00:00:00.000Z"
 """What a sweep finds was made long enough ago to be in every list."""
 
@@ -114,8 +118,6 @@ def _judged(access: Access, known: Known, swept: Swept) -> Iterator[tuple[Leftov
             judgement, why = leftovers.judge(one, known, at)
             if judgement == "stays":
                 swept.left.append(Found.of(one, why))
-            elif judgement == "goes" and kind not in removal.KINDS:
-                swept.left.append(Found.of(one, "it belongs to a fault, whose heal removes it: `ftchaos recover`"))
             elif judgement == "goes":
                 yield one, why
     for arn, tags in (tagged or {}).items():
@@ -141,5 +143,13 @@ def _remove(access: Access, one: Leftover) -> None:
     """
     if one.identity.startswith("arn:"):
         access.ensure_ours(one.identity)
+    if one.kind == HOLE:
+        mending = Mending()
+        blackhole.heal(access, blackhole.remembered(one.vpc, one.tags), mending)
+        mending.end("")
+        blackhole.delete(access, one.owner)  # of one that remembers no subnet
+        return
+    if one.kind not in removal.KINDS:
+        raise HealFailed(f"nobody here knows how to delete a {one.kind.replace('-', ' ')}", "delete it by hand")
     arguments = {"name": one.name, "run_id": one.tags[OWNER], "vpc": one.vpc, "id": one.identity}
     removal.heal(access, one.kind, arguments, LONG_AGO)

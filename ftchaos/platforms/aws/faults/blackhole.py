@@ -2,7 +2,8 @@
 
 The ACL carries the tag of what ftchaos made, with a value of this fault alone, so that a heal finds it although its id
 was not known when the undo was written. Associations are found by their subnet: their id changes each time they are
-replaced.
+replaced. Its tags also say when it expires and which ACL each subnet had, so that a sweep heals what a machine did that
+is gone, undo log and all.
 
 Source: Amazon VPC user guide, network ACLs are stateless and deny what no rule allows.
 """
@@ -11,10 +12,13 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from ftchaos.clock import iso
 from ftchaos.errors import HealFailed, StepFailed
 from ftchaos.platforms.aws.calls import OWNER
+from ftchaos.platforms.aws.copies.making import EXPIRES
 from ftchaos.platforms.aws.faults.mending import Mending
 from ftchaos.platforms.aws.inventory import Subnet
 from ftchaos.platforms.aws.survey import associations
@@ -23,6 +27,11 @@ if TYPE_CHECKING:
     from ftchaos.platforms.aws.access import Access
 
 SEEN_S = 60.0
+KEPT = timedelta(days=1)
+"""After this no run can still be under way that cut something off."""
+FORMER = "ftchaos-acl-"
+MOST_TAGS = 50
+"""Source: Amazon EC2 user guide, tag restrictions."""
 
 
 def plan(subnets: Iterable[Subnet]) -> dict[str, Any]:
@@ -43,15 +52,18 @@ def inject(access: Access, undo: Mapping[str, Any]) -> str:
                 "somebody changed it just now; run again",
             )
     for vpc in dict.fromkeys(one["vpc"] for one in kept):
-        acl = _create(access, vpc, undo["token"])
+        acl = _create(access, vpc, undo)
         for one in kept:
             if one["vpc"] == vpc:
                 _replace(access, now[one["subnet"]][0], acl)
     return f"{len(kept)} subnets were cut off"
 
 
-def _create(access: Access, vpc: str, token: str) -> str:
-    tags = [{"Key": OWNER, "Value": token}, {"Key": "Name", "Value": f"ftchaos-{token}"}]
+def _create(access: Access, vpc: str, undo: Mapping[str, Any]) -> str:
+    token = undo["token"]
+    given = {OWNER: token, "Name": f"ftchaos-{token}", EXPIRES: iso(datetime.now(UTC) + KEPT)}
+    given |= {f"{FORMER}{one['subnet']}": one["acl"] for one in undo["subnets"] if one["vpc"] == vpc}
+    tags = [{"Key": key, "Value": value} for key, value in given.items()][:MOST_TAGS]
     made = access.client("ec2").create_network_acl(
         VpcId=vpc, ClientToken=f"{token}-{vpc}"[:64], TagSpecifications=[{"ResourceType": "network-acl", "Tags": tags}]
     )["NetworkAcl"]["NetworkAclId"]
@@ -62,6 +74,12 @@ def _create(access: Access, vpc: str, token: str) -> str:
         f"the network ACL {made} is seen",
     )
     return str(made)
+
+
+def remembered(vpc: str, tags: Mapping[str, str]) -> dict[str, Any]:
+    """What the heal needs, as far as the tags of the ACL keep it."""
+    former = {key.removeprefix(FORMER): acl for key, acl in tags.items() if key.startswith(FORMER)}
+    return {"token": tags[OWNER], "subnets": [{"subnet": name, "vpc": vpc, "acl": acl} for name, acl in former.items()]}
 
 
 def _replace(access: Access, association: str, acl: str) -> None:
@@ -94,10 +112,15 @@ def heal(access: Access, undo: Mapping[str, Any], mending: Mending) -> None:
         return f"{len(back)} subnets have their network again" if back else None
 
     mending.attempt("the network of the subnets", all_of_them)
-    mending.attempt("the network ACL that cut them off", lambda: _delete(access, undo["token"]))
+    mending.attempt("the network ACL that cut them off", lambda: delete(access, undo["token"]))
 
 
-def _delete(access: Access, token: str) -> None:
+def delete(access: Access, token: str) -> None:
+    """Delete the network ACLs of a fault, once they cut nothing off.
+
+    Raises:
+        HealFailed: one still does.
+    """
     for acl in _ours(access, token):
         if acl["Associations"]:
             subnets = ", ".join(sorted(one["SubnetId"] for one in acl["Associations"]))
