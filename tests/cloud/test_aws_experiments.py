@@ -239,6 +239,17 @@ def test_a_service_that_does_not_come_back_in_time_fails_and_is_healed(stage: St
     assert before == stage.at_rest()
 
 
+def test_two_machines_do_not_run_against_one_database(stage: Stage) -> None:
+    with closing(stage.connect()) as other:
+        ledgertable.claim(other)
+        done = stage.run("mysql-primary-failover")
+
+    assert 5 == done.exit_code, done.stderr
+    assert "another run of ftchaos writes to this database" in done.stdout + done.stderr
+    assert [] == stage.made.standin.calls("RebootDBInstance")
+    assert [] == _secrets(stage)
+
+
 def test_a_fault_that_does_not_bite_proves_nothing(stage: Stage) -> None:
     stage.configure(after="3s")
     stage.at_rest()

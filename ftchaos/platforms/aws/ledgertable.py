@@ -12,15 +12,31 @@ from pymysql.constants import ER
 from pymysql.err import MySQLError
 
 from ftchaos.clock import now
-from ftchaos.errors import StepFailed
+from ftchaos.errors import Refused, StepFailed
 from ftchaos.mysql.session import Session, execute, value
 from ftchaos.mysql.template import ledger_statements
 
 NEWEST = "SELECT MAX(id) FROM ftchaos.ledger_writes"
 # Asks for the right to write, and writes no row.
 NOTHING = "INSERT INTO ftchaos.ledger_writes (id, content) SELECT id, content FROM ftchaos.ledger_writes WHERE FALSE"
+CLAIM = "ftchaos"
 FOLLOW_S = 30.0
 AGAIN_S = 0.5
+
+
+def claim(session: Session) -> None:
+    """Have the database to ourselves as long as this connection lasts: the lock of a run is on its machine alone.
+
+    A failover ends the connection, and so the claim; a run that is under way by then goes on.
+
+    Raises:
+        Refused: another run has it.
+    """
+    if value(session, f"SELECT GET_LOCK('{CLAIM}', 0)") != 1:
+        raise Refused(
+            "another run of ftchaos writes to this database, maybe from another machine",
+            f"wait until it ends; SELECT IS_USED_LOCK('{CLAIM}') says which connection it has",
+        )
 
 
 def ensure(session: Session) -> bool:

@@ -62,6 +62,7 @@ class AwsPlatform:
         self._run_id = ""
         self._inventory: Inventory | None = None
         self._login: login.Login | None = None
+        self._claim: Session | None = None
         self._cache_login: login.Login | None = None
         self._said: list[Event] = []
         self._said_until = 0.0
@@ -110,6 +111,8 @@ class AwsPlatform:
             self._drill.begin(run_id, undo, progress, self._source)
         elif self._cache_account is not None:
             self._cache_login = login.keep(self._cache_account, "cache", run_id, undo)
+        self._claim = self._source()
+        ledgertable.claim(self._claim)
         with self._source() as session:
             if ledgertable.ensure(session):
                 progress("the schema ftchaos was made in the database; it stays there")
@@ -240,7 +243,9 @@ class AwsPlatform:
         return found
 
     def end(self) -> None:
-        """Nothing: the account of the run goes with its undo."""
+        """Let others have the database; the account of the run goes with its undo."""
+        if self._claim is not None and self._claim.open:
+            self._claim.close()
 
     @property
     def _mysql(self) -> Mysql:
