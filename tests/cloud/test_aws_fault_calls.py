@@ -13,7 +13,7 @@ from ftchaos.platforms.aws import faults
 PAGE = 100  # instances that one call stops
 
 
-@pytest.mark.parametrize("count", [10, 100, 1000])
+@pytest.mark.parametrize("count", [10, 250])
 def test_calls_grow_by_page(aws: Standin, count: int) -> None:
     standin = aws
     made = build(standin)
