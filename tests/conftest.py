@@ -13,7 +13,10 @@ hypothesis.settings.load_profile("untimed")
 pytest.register_assert_rewrite("stages")
 
 HERE = Path(__file__).parent
-ALONE = ("experiments", "drills/test_restore.py", "lab/test_app.py", "lab/test_witness.py", "lab/test_workload")
+ALONE = (
+    *("experiments", "drills/test_restore.py", "lab/test_app.py", "lab/test_witness.py", "lab/test_workload"),
+    *("cloud/test_aws_drill.py", "cloud/test_aws_experiments.py"),
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
