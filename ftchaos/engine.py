@@ -1,4 +1,4 @@
-"""One run from a definition to its evidence. Only this module and the control import chaoslib.
+"""One run from a definition to its evidence. Of chaoslib only this module, the plan of a run and the control know.
 
 ``ftchaos drill restore`` calls :func:`run`, which lets chaoslib play the definition. The control that the
 definition names calls :func:`begin` and :func:`end` around it. Under plain ``chaos run`` the control does the
@@ -11,13 +11,11 @@ import contextlib
 import copy
 import dataclasses
 import functools
-import inspect
 import json
 import logging
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -27,88 +25,27 @@ from ftchaos import (
     definitions,
     guard,
     logfile,
+    planning,
     platforms,
-    promises,
     recover,
     survivors,
     telling,
 )
 from ftchaos import run as runs
 from ftchaos.atomic import write
-from ftchaos.clock import Clock, now
-from ftchaos.config import Config, Environment, Stop, load
-from ftchaos.errors import FtchaosError, HealFailed, Inconclusive, Interrupted, Invalid, Refused
+from ftchaos.clock import now
+from ftchaos.config import Stop
+from ftchaos.errors import FtchaosError, HealFailed, Inconclusive, Interrupted, Refused
 from ftchaos.evidence import Evidence
-from ftchaos.objectives import Objectives
-from ftchaos.options import Options
+from ftchaos.planning import Plan
 from ftchaos.platforms.base import Harm, Platform
-from ftchaos.record import RunRecord
 from ftchaos.run import Progress, Run
 from ftchaos.traffic import TrafficProcesses
 from ftchaos.undo import Healing, UndoLog, repair
-from ftchaos.units import duration_s
 from ftchaos.watchers import Watchers
 
 JOURNAL_FILE = "journal.json"
-FAULTS = "ftchaos.actions.faults"
 INSIDE_WRITERS_AFTER = 100
-
-
-@dataclass(frozen=True)
-class Plan:
-    """All that one run needs to know before it begins, checked."""
-
-    loaded: definitions.Loaded
-    options: Options
-    platform: Platform
-    objectives: Objectives
-    settings: Environment
-    configuration: dict[str, Any]
-    config: Config
-
-    @property
-    def extension(self) -> definitions.Extension:
-        return self.loaded.extension
-
-    @property
-    def injects_fault(self) -> bool:
-        """Whether something is harmed: not in a rehearsal, nor where a drill's disaster is only assumed."""
-        assumed = self.extension.kind == "drill" and self.platform.assumes_disaster
-        return self.extension.harms and not assumed
-
-    @property
-    def asked(self) -> tuple[promises.Promises, promises.Promises]:
-        """What of the definition's promises this environment is judged by, and what it cannot be asked for."""
-        return promises.asked(self.extension.promises.promises(), self.platform.takes)
-
-    def permit(self) -> guard.Permit:
-        """Leave to run in the environment.
-
-        Raises:
-            Refused: the environment is protected, and something of what it asks for is missing.
-        """
-        run = f"{self.extension.kind}/{self.extension.id}"
-        return guard.ensure_allowed(self.options.environment, self.settings, run, confirm=self.options.confirm)
-
-    def harms(self) -> list[Harm]:
-        """What the definition's faults would hit now; touches nothing.
-
-        Raises:
-            Invalid: a fault cannot be had like that here.
-        """
-        from chaoslib import substitute
-
-        found = []
-        for activity in self.loaded.definition.method:
-            provider = activity.provider
-            if provider.module != FAULTS:
-                continue
-            given = substitute(dict(provider.arguments), self.configuration, {})
-            function = getattr(import_module(FAULTS), provider.func)
-            arguments = inspect.signature(function).bind(**given)
-            arguments.apply_defaults()
-            found.append(self.platform.harm(provider.func, arguments.arguments))
-        return found
 
 
 @dataclass(frozen=True)
@@ -137,83 +74,6 @@ class _Session:
 
 
 _session = _Session()
-
-
-def plan(kind: str, name: str, given: Mapping[str, Any]) -> Plan:
-    """What a command line asks for.
-
-    Args:
-        kind: ``drill`` or ``experiment``.
-        name: of the definition, or its file.
-        given: the options by name; those of None are left to their defaults.
-
-    Raises:
-        Invalid: the definition, the configuration or an option cannot be used.
-    """
-    from chaoslib.configuration import load_configuration
-    from chaoslib.exceptions import ChaosException
-
-    loaded = definitions.load(definitions.find(kind, name))
-    explicit = {key: value for key, value in given.items() if value is not None}
-    for key in ("zone", "manner"):
-        if explicit.get(key) and key not in loaded.data.get("configuration", {}):
-            raise Invalid(f"{loaded.name} takes no --{key}", f"see `ftchaos {kind} show {loaded.name}`")
-    try:
-        configured = load_configuration(loaded.data.get("configuration", {}), dict(explicit))
-    except ChaosException as error:
-        raise Invalid(f"{loaded.path}: {error}", "set what its configuration names, see --help") from error
-    return _plan(loaded, {**configured, **explicit})
-
-
-def _plan(loaded: definitions.Loaded, given: Mapping[str, Any]) -> Plan:
-    options = Options.parse(given)
-    config = load(options.config)
-    objectives = config.promises(options.environment)
-    return Plan(
-        loaded,
-        options,
-        platforms.make(config, options),
-        dataclasses.replace(
-            objectives,
-            rto_s=_objective_s(given.get("rto"), objectives.rto_s),
-            rpo_s=_objective_s(given.get("rpo"), objectives.rpo_s),
-        ),
-        config.environment(options.environment),
-        {key: given[key] for key in loaded.data.get("configuration", {}) if key in given},
-        config,
-    )
-
-
-def _objective_s(given: Any, promised_s: float) -> float:
-    """What the user demands, where zero is a demand too, else what was promised."""
-    return promised_s if given in (None, "") else duration_s(given)
-
-
-def preview(plan: Plan) -> dict[str, Any]:
-    """What a run would hit and do, as data; nothing is touched.
-
-    Raises:
-        Refused: the guard would refuse the run.
-    """
-    plan.permit()
-    harms = plan.harms()
-    for harm in harms:
-        _ensure_within(plan, harm)
-    hit = [str(target) for harm in harms for target in harm.targets]
-    return {
-        "kind": plan.extension.kind,
-        "name": plan.extension.id,
-        "title": plan.loaded.definition.title,
-        "environment": plan.options.environment,
-        "platform": plan.platform.name,
-        "faults": [harm.clause for harm in harms],
-        "targets": hit or (plan.platform.targets() if plan.injects_fault else []),
-        "makes": [] if plan.injects_fault else plan.platform.makes(),
-        "promises": plan.asked[0].words(),
-        "unasked": plan.asked[1].words(),
-        "steps": [activity.name for activity in plan.loaded.definition.method],
-        "objectives": dataclasses.asdict(plan.objectives),
-    }
 
 
 def run(plan: Plan, progress: Progress, *, verbose: bool = False) -> Result:
@@ -255,7 +115,7 @@ def begin(experiment: Mapping[str, Any], configuration: Mapping[str, Any]) -> No
     """
     plan = _session.plan
     if plan is None:  # plain `chaos run`
-        plan = _session.plan = _plan(definitions.check(experiment), configuration)
+        plan = _session.plan = planning.of(definitions.check(experiment), configuration)
     progress = _session.progress = _session.progress or runs.SilentProgress()
     permit = plan.permit()
     # Whatever cannot be reached is refused while nothing is there yet.
@@ -266,10 +126,10 @@ def begin(experiment: Mapping[str, Any], configuration: Mapping[str, Any]) -> No
     try:
         recover.ensure_nothing_left(plan.platform.lock_name)
         for harm in plan.harms():
-            _ensure_within(plan, harm)
+            planning.ensure_within(plan, harm)
         permit.use(run_id)
         folder = runs.make_folder(plan.options.reports, run_id)
-        record = _record(plan, run_id)
+        record = planning.record(plan, run_id)
         run = Run(
             record,
             folder,
@@ -309,13 +169,7 @@ def _ensure_may_hit(plan: Plan, harm: Harm) -> None:
     """Refuse a fault at the last moment: the reaper is gone, or roles have moved and it would hit too much."""
     if _session.watchers is not None:
         _session.watchers.ensure_alive()
-    _ensure_within(plan, harm)
-
-
-def _ensure_within(plan: Plan, harm: Harm) -> None:
-    """Refuse a fault that would hit more than is allowed."""
-    beyond = plan.extension.beyond_quorum
-    guard.ensure_within(plan.settings.blast_radius, harm.targets, quorum_lost=harm.quorum_lost, beyond_quorum=beyond)
+    planning.ensure_within(plan, harm)
 
 
 def _begin_traffic(run: Run, plan: Plan, harms: Sequence[Harm]) -> None:
@@ -341,37 +195,6 @@ def _begin_traffic(run: Run, plan: Plan, harms: Sequence[Harm]) -> None:
 def _first_writer(platform: Platform) -> int:
     with contextlib.closing(platform.survivors()) as connection:
         return survivors.next_writer(connection, platform.takes)
-
-
-def _record(plan: Plan, run_id: str) -> RunRecord:
-    definition, extension = plan.loaded.definition, plan.extension
-    clock = Clock.anchored()
-    return RunRecord(
-        id=run_id,
-        kind=extension.kind,
-        name=extension.id,
-        environment=plan.options.environment,
-        platform=plan.platform.name,
-        clock=clock,
-        began_at=clock.monotonic_s,
-        objectives=plan.objectives,
-        definition={
-            "path": plan.loaded.path.name,
-            "sha256": plan.loaded.sha256,
-            "title": definition.title,
-            "description": definition.description,
-            "tags": definition.tags,
-        },
-        plan=extension.model_dump(exclude={"name", "kind", "id", "harms", "workload", "beyond_quorum", "promises"}),
-        promises=dataclasses.asdict(plan.asked[0]),
-        unasked=plan.asked[1].words(),
-        arguments=plan.options.as_configuration(),
-        machine=conclusion.this_machine(),
-        planned_steps=[activity.name for activity in definition.method],
-        injects_fault=plan.injects_fault,
-        keeps_ledger=extension.workload,
-        accepts_backup_age=plan.platform.accepts_backup_age,
-    )
 
 
 def remember(problem: Exception) -> None:

@@ -124,15 +124,15 @@ def drill_restore(backup: str | None, binlogs: str | None, **options: Any) -> No
 
 def play(kind: str, name: str, *, as_json: bool, dry_run: bool, verbose: bool, **options: Any) -> None:
     """Run a definition, or preview it, and leave with its exit code."""
-    from ftchaos import engine, store
+    from ftchaos import engine, planning, store
     from ftchaos.report import progress, terminal
 
     reports = options["reports"]
     # What belongs into a bucket is written here first, and published whole.
     options["reports"] = str(store.staging(reports))
-    plan = engine.plan(kind, name, options)
+    plan = planning.plan(kind, name, options)
     if dry_run:
-        preview = engine.preview(plan)
+        preview = planning.preview(plan)
         click.echo(json.dumps(preview, ensure_ascii=False) if as_json else terminal.preview(preview))
         return
     result = engine.run(plan, progress.for_stream(sys.stderr), verbose=verbose)

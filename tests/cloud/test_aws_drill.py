@@ -23,7 +23,7 @@ from standin.server import Standin
 from standin.staging import Staging
 from workplaces import Done, Workplace
 
-from ftchaos import engine, evidence, verification
+from ftchaos import engine, evidence, planning, verification
 from ftchaos.mysql import session
 from ftchaos.platforms.aws.drill import AwsDrill
 from ftchaos.platforms.base import Step
@@ -182,7 +182,7 @@ def test_a_copy_that_lacks_a_row_in_the_middle_fails_the_drill(stage: Stage, mon
     monkeypatch.setenv("FTCHAOS_STATE", str(stage.place.state))
     before = stage.state()
     given = {"environment": "staging", "reports": str(stage.place.reports)}
-    result = engine.run(engine.plan("drill", "restore", given), progress.for_stream(sys.stderr))
+    result = engine.run(planning.plan("drill", "restore", given), progress.for_stream(sys.stderr))
 
     assert "failed" == result.evidence.verdict
     assert "1 of the lost writes are missing from the middle of what survived" in result.evidence.reasons[0]

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from workplaces import Workplace
 
-from ftchaos import audit, engine, survivors, verification
+from ftchaos import audit, engine, planning, survivors, verification
 from ftchaos.mysql import session as sessions
 from ftchaos.mysql.archive import lineages
 from ftchaos.mysql.chain import logs_in
@@ -62,7 +62,7 @@ class Stage:
 
     def drill(self, **given: Any) -> engine.Result:
         """Run the restore drill with this lab, in this process."""
-        plan = engine.plan("drill", "restore", {"lab": self.name, "reports": str(self.place.reports), **given})
+        plan = planning.plan("drill", "restore", {"lab": self.name, "reports": str(self.place.reports), **given})
         return engine.run(plan, progress.for_stream(sys.stderr))
 
     def ensure_whole(self, result: engine.Result) -> None:

@@ -11,7 +11,7 @@ import pytest
 from stages import Stage
 from workplaces import Workplace
 
-from ftchaos import engine, verification
+from ftchaos import engine, planning, verification
 from ftchaos.platforms.base import Harm
 from ftchaos.platforms.lab import faults
 from ftchaos.platforms.lab.lab import Lab
@@ -37,7 +37,7 @@ class Trials:
     def run(self, name: str, **given: Any) -> engine.Result:
         """Run an experiment to its end; its evidence can be computed again, and nothing is left of it."""
         options = {"lab": self.stage.name, "reports": str(self.stage.place.reports), **given}
-        result = engine.run(engine.plan("experiment", name, options), progress.for_stream(sys.stderr))
+        result = engine.run(planning.plan("experiment", name, options), progress.for_stream(sys.stderr))
         assert verification.verify(result.folder) == []
         assert not list(self.stage.place.state.glob("runs/*.json"))
         return result
