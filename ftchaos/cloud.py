@@ -127,6 +127,12 @@ class Kubernetes(_Keys):
     cluster: str | None = Field(default=None, pattern=r"^[0-9a-f-]{36}$")
 
 
+class Fis(_Keys):
+    """An experiment template of AWS FIS that interrupts the power of a zone."""
+
+    template: str = Field(pattern=r"^EXT[A-Za-z0-9]{1,61}$")
+
+
 def is_loopback(url: str) -> bool:
     """Whether this is an HTTP address that never leaves this machine, without asking a name server."""
     parts = urlsplit(url)

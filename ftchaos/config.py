@@ -37,6 +37,7 @@ DEFAULT = Path("ftchaos.yaml")
 PLATFORMS = ("lab", "aws")
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _OF_KEYS = ("extra_forbidden", "model_type", "model_attributes_type", "dict_type")
+_OF_AWS = ("fis", "zonal_shift")
 _PROTECTION = ("allow", "windows", "approval")
 
 
@@ -119,6 +120,8 @@ class Environment(_Strict):
         tag: what carries it may be harmed: a resource on AWS, a namespace or a node of Kubernetes.
         client_zone: the zone that ftchaos and its clients run in, or ``outside``; without it the machine is asked.
         buckets: those that files are kept in.
+        fis: what there is of AWS FIS, for zones that it lets fail.
+        zonal_shift: let a zonal shift of the load balancers be the recovery from a zone that failed.
     """
 
     platform: Literal["lab", "aws", "kubernetes"]
@@ -140,6 +143,8 @@ class Environment(_Strict):
     backup: cloud.Backup | None = None
     buckets: list[cloud.Bucket] = []
     kubernetes: cloud.Kubernetes | None = None
+    fis: cloud.Fis | None = None
+    zonal_shift: bool = Field(default=False, strict=True)
     api: str | None = Field(default=None, pattern=r"^https?://")
     blast_radius: BlastRadius | None = None
 
@@ -157,6 +162,13 @@ class Environment(_Strict):
         given = self.model_fields_set - {"platform", "protected", "blast_radius", "stop", *_PROTECTION}
         if self.platform == "lab" and given:
             raise ValueError(f"the lab takes no {sorted(given)[0]!r}: it is made on this machine")
+        return self
+
+    @model_validator(mode="after")
+    def _is_alone_on_aws(self) -> Environment:
+        given = self.model_fields_set & {*_OF_AWS}
+        if given and self.platform != "aws":
+            raise ValueError(f"{self.platform} has no {sorted(given)[0]!r}: it is of aws")
         return self
 
     @model_validator(mode="after")

@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -21,6 +22,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from standin import staging
 from standin.server import Standin
 
+from ftchaos.platforms.aws import access
 from ftchaos.platforms.aws.access import Access
 from ftchaos.platforms.aws.calls import CALLS
 
@@ -109,6 +111,12 @@ def only_calls_of_the_table(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str
     yield made
     # The role is assumed by whoever may assume it, before it can do anything itself.
     assert set() == made - {one.name for one in CALLS} - {"sts:AssumeRole"}
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What AWS is asked for until it is so, it is asked for more often."""
+    monkeypatch.setattr(access, "time", SimpleNamespace(sleep=lambda seconds: time.sleep(seconds / 20)))
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ from ftchaos.platforms.aws import faults, survey
 from ftchaos.platforms.aws.access import Access, Call, Place
 from ftchaos.platforms.aws.calls import CALLS
 from ftchaos.platforms.aws.inventory import OUTSIDE, Inventory
+from ftchaos.platforms.aws.inventory import tags as inventory_tags
 from ftchaos.platforms.base import Harm
 
 ZONES = ("us-east-1a", "us-east-1b", "us-east-1c")
@@ -97,6 +98,36 @@ def heal(standin: Standin, fault: str, harm: Harm, calls: Calls | None = None) -
     """Heal from what the undo log has kept, as another process does."""
     kept: Mapping[str, Any] = json.loads(json.dumps(dict(harm.undo)))
     return faults.find(fault).heal(reach(standin, calls), kept)
+
+
+def die_after_each_call(standin: Standin, fault: str, plan: Callable[[], Harm], whole: Callable[[], None]) -> list[int]:
+    """Let an injection die after each of its calls, then a heal, and heal after each death.
+
+    Args:
+        whole: asserts that all is as before.
+
+    Returns:
+        How many calls the injection and the heal made.
+    """
+    calls = []
+    for act in (inject, heal):
+        died = 1
+        while True:
+            harm = plan()
+            if act is heal:
+                inject(standin, fault, harm)
+            try:
+                act(standin, fault, harm, Calls(until=died))
+            except Killed:
+                heal(standin, fault, harm)
+                whole()
+                died += 1
+            else:
+                heal(standin, fault, harm)
+                whole()
+                calls.append(died - 1)
+                break
+    return calls
 
 
 @dataclass(frozen=True)
@@ -176,7 +207,7 @@ def state(standin: Standin) -> dict[str, Any]:
         found |= {one["SubnetId"]: acl["NetworkAclId"] for one in acl["Associations"]}
     for reservation in ec2.get_paginator("describe_instances").paginate().build_full_result()["Reservations"]:
         for one in reservation["Instances"]:
-            found[one["InstanceId"]] = [one["State"]["Name"], one["SubnetId"], one.get("Tags", [])]
+            found[one["InstanceId"]] = [one["State"]["Name"], one["SubnetId"], inventory_tags(one)]
     for group in standin.client("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"]:
         suspended = sorted(one["ProcessName"] for one in group["SuspendedProcesses"])
         found[group["AutoScalingGroupName"]] = [group["VPCZoneIdentifier"], group["AvailabilityZones"], suspended]
@@ -186,7 +217,7 @@ def state(standin: Standin) -> dict[str, Any]:
         )
     for one in standin.client("elasticache").describe_replication_groups()["ReplicationGroups"]:
         found[one["ARN"]] = [
-            one["Status"],
+            [one["Status"], one["AutomaticFailover"], one["MultiAZ"]],
             sorted(one["MemberClusters"]),
             [each["Status"] for each in one["NodeGroups"]],
         ]

@@ -193,6 +193,46 @@ def test_a_shard_that_would_not_fail_over_is_refused() -> None:
         faults.find("fail_redis_masters").plan(_changed(shards=(_shard(1, A, B, fails_over=False),)))
 
 
+def _single(**more: Any) -> Inventory:
+    """A replication group without cluster mode, and what of its one shard is otherwise."""
+    return _changed(shards=(dataclasses.replace(STAGING.shards[0], clustered=False, multi_az=True, **more),))
+
+
+@pytest.mark.parametrize("manner", ["kill", "move", "reboot"])
+def test_a_group_without_cluster_mode_fails_in_every_manner(manner: str) -> None:
+    harm = faults.find("fail_redis_masters").plan(_single(), manner=manner)
+
+    assert ["ft-0001-001"] == [target.name for target in harm.targets]
+    assert harm.signs
+    assert json.loads(json.dumps(dict(harm.undo))) == harm.undo
+    assert [manner] == [name for name, key in (("kill", "shards"), ("move", "moves"), ("reboot", "reboots"))
+                        if harm.undo[key]]  # fmt: skip
+
+
+def test_a_moved_lead_remembers_what_is_to_be_on_again() -> None:
+    (move,) = faults.find("fail_redis_masters").plan(_single(), manner="move").undo["moves"]
+
+    assert ("ft-0001-002", True, True) == (move["to"], move["failover"], move["multi_az"])
+
+
+@pytest.mark.parametrize("manner", ["move", "reboot"])
+def test_a_group_in_cluster_mode_is_neither_moved_nor_rebooted(manner: str) -> None:
+    with pytest.raises(Refused, match="is in cluster mode"):
+        faults.find("fail_redis_masters").plan(STAGING, manner=manner)
+    with pytest.raises(Refused, match="is modifying"):
+        faults.find("fail_redis_masters").plan(_single(status="modifying"), manner=manner)
+
+
+def test_a_lead_that_nobody_could_take_or_see_move_stays() -> None:
+    plan, primary = faults.find("fail_redis_masters").plan, STAGING.shards[0].primary
+
+    with pytest.raises(Refused, match="has no replica"):
+        plan(_single(replicas=()), manner="move")
+    with pytest.raises(Refused, match="speaks TLS"):
+        plan(_single(primary=dataclasses.replace(primary, tls=True)), manner="move")
+    assert plan(_single(primary=dataclasses.replace(primary, tls=True)), manner="reboot").signs
+
+
 def test_a_zone_with_most_primaries_is_the_quorum_of_the_cluster() -> None:
     moved = _changed(shards=(_shard(1, A, B), _shard(2, A, C), _shard(3, C, A)))
 

@@ -128,12 +128,13 @@ def test_keys_of_an_environment_on_aws_are_read(tmp_path: Path) -> None:
         "    mysql: {cluster: ft, secret: ftchaos/staging/mysql, database: app}\n    endpoint: http://127.0.0.1:5000\n"
     )
     text += "    backup: {plan: nightly, vault: Default}\n    buckets: [ft-uploads]\n"
-    text += "    client_zone: outside\n"
+    text += "    client_zone: outside\n    zonal_shift: true\n    fis: {template: EXT1a2B}\n"
     found = _load(tmp_path, text).environments["a"]
 
     assert found.drill is not None
     assert ("db.t4g.medium", "us-west-2") == (found.drill.instance_class, found.drill.region)
     assert ("ftchaos=allowed", [], "outside") == (found.tag, found.lacks, found.client_zone)
+    assert (True, "EXT1a2B") == (found.zonal_shift, found.fis.template if found.fis else None)
 
 
 @pytest.mark.parametrize(
@@ -172,6 +173,10 @@ def test_keys_of_an_environment_on_aws_are_read(tmp_path: Path) -> None:
         (_aws("drill: {class: small}"), 6, "should match pattern"),
         (_aws("tag: allowed"), 6, "should match pattern"),
         (_aws("buckets: [A]"), 6, "should match pattern"),
+        (_aws("zonal_shift: 'yes'"), 6, "should be a valid boolean"),
+        (_aws("fis: {template: i-0123}"), 6, "should match pattern"),
+        (_aws("fis: {}"), 6, "template"),
+        ("environments: {a: {platform: kubernetes, zonal_shift: true}}", 1, "kubernetes has no 'zonal_shift'"),
         ("environments: {../a: {platform: lab}}", 1, "lowercase letters"),
         ("environments: {lab: {platform: lab, region: x}}", 1, "the lab takes no 'region'"),
         ("environments: {a: }", 1, "must be a mapping"),

@@ -49,8 +49,11 @@ class Operation:
 
 OWNER = "ftchaos-run"  # the key of the tag that carries the id of the run that made something
 
+BALANCERS = "arn:aws:elasticloadbalancing:{region}:{account}:loadbalancer/*"
+CACHE = "arn:aws:elasticache:{region}:{account}:"
 EC2 = "arn:aws:ec2:{region}:{account}:"
 RDS = "arn:aws:rds:{region}:{account}:"
+FIS = "arn:aws:fis:{region}:{account}:"
 GROUPS = "arn:aws:autoscaling:{region}:{account}:autoScalingGroup:*"
 SECRETS = "arn:aws:secretsmanager:{region}:{account}:secret:*"
 
@@ -62,10 +65,13 @@ _COPY = (f"{RDS}db:*", f"{RDS}og:*", f"{RDS}pg:*", f"{RDS}subgrp:*", f"{RDS}snap
 CALLS: tuple[Operation, ...] = (
     # Read
     Operation("read", "sts:GetCallerIdentity"),
+    Operation("read", "arc-zonal-shift:ListManagedResources"),
+    Operation("read", "arc-zonal-shift:ListZonalShifts"),
     Operation("read", "autoscaling:DescribeAutoScalingGroups"),
     Operation("read", "backup:GetBackupPlan"),
     Operation("read", "backup:ListBackupPlans"),
     Operation("read", "backup:ListRecoveryPointsByResource"),
+    Operation("read", "ec2:DescribeAvailabilityZones"),
     Operation("read", "ec2:DescribeInstances"),
     Operation("read", "ec2:DescribeNetworkAcls"),
     Operation("read", "ec2:DescribeSubnets"),
@@ -74,6 +80,10 @@ CALLS: tuple[Operation, ...] = (
     Operation("read", "elasticache:DescribeEvents"),
     Operation("read", "elasticache:DescribeReplicationGroups"),
     Operation("read", "elbv2:DescribeLoadBalancers"),
+    Operation("read", "fis:GetExperiment"),
+    Operation("read", "fis:GetExperimentTemplate"),
+    Operation("read", "fis:ListExperimentResolvedTargets"),
+    Operation("read", "fis:ListExperiments"),
     Operation("read", "rds:DescribeAccountAttributes"),
     Operation("read", "rds:DescribeDBClusters"),
     Operation("read", "rds:DescribeDBInstances"),
@@ -114,6 +124,8 @@ CALLS: tuple[Operation, ...] = (
     Operation("drill", "pricing:GetProducts"),
     # Faults
     Operation("faults", "secretsmanager:GetSecretValue", resources=(SECRETS,), beside=("drill",)),
+    Operation("faults", "arc-zonal-shift:CancelZonalShift", resources=(BALANCERS,), condition="tagged"),
+    Operation("faults", "arc-zonal-shift:StartZonalShift", resources=(BALANCERS,), condition="tagged"),
     Operation("faults", "autoscaling:ResumeProcesses", resources=(GROUPS,), condition="tagged"),
     Operation("faults", "autoscaling:SuspendProcesses", resources=(GROUPS,), condition="tagged"),
     Operation("faults", "autoscaling:UpdateAutoScalingGroup", resources=(GROUPS,), condition="tagged"),
@@ -126,13 +138,17 @@ CALLS: tuple[Operation, ...] = (
     Operation("faults", "ec2:StartInstances", resources=(f"{EC2}instance/*",), condition="tagged"),
     Operation("faults", "ec2:StopInstances", resources=(f"{EC2}instance/*",), condition="tagged"),
     Operation(
-        "faults", "elasticache:TestFailover",
-        resources=("arn:aws:elasticache:{region}:{account}:replicationgroup:*",), condition="tagged",
+        "faults", "elasticache:ModifyReplicationGroup", resources=(f"{CACHE}replicationgroup:*",), condition="tagged"
     ),
+    # The nodes of a replication group carry its tags.
+    Operation("faults", "elasticache:RebootCacheCluster", resources=(f"{CACHE}cluster:*",), condition="tagged"),
+    Operation("faults", "elasticache:TestFailover", resources=(f"{CACHE}replicationgroup:*",), condition="tagged"),
     Operation(
-        "faults", "elbv2:SetSubnets",
-        resources=("arn:aws:elasticloadbalancing:{region}:{account}:loadbalancer/*",), condition="tagged",
+        "faults", "fis:StartExperiment", resources=(f"{FIS}experiment/*", f"{FIS}experiment-template/*"),
+        also=("fis:TagResource",),
     ),
+    Operation("faults", "fis:StopExperiment", resources=(f"{FIS}experiment/*",), condition="owned"),
+    Operation("faults", "elbv2:SetSubnets", resources=(BALANCERS,), condition="tagged"),
     Operation(
         "faults", "rds:FailoverDBCluster", resources=("arn:aws:rds:{region}:{account}:cluster:*",), condition="tagged"
     ),

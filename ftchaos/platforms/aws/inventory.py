@@ -131,6 +131,10 @@ class Database:
     source: str = ""
 
     @property
+    def clustered(self) -> bool:
+        return self.kind in ("aurora", "multi-az-cluster")
+
+    @property
     def copies(self) -> tuple[Copy, ...]:
         return (self.writer, *self.others)
 
@@ -144,7 +148,7 @@ class Shard:
         primary: the node that takes writes.
         replicas: the others.
         clustered: whether the group is a Redis Cluster, whose primaries vote.
-        fails_over: whether its automatic failover is on.
+        fails_over: whether its automatic failover is on; ``multi_az`` whether its nodes are held in several zones.
         subnets: the subnets that its nodes may stand in, by zone; empty where nobody says.
         slots: the hash slots that it has, like ``0-5461``; empty where it is alone or nobody says.
     """
@@ -158,6 +162,7 @@ class Shard:
     status: str = "available"
     subnets: Mapping[str, Sequence[str]] = field(default_factory=dict)
     slots: str = ""
+    multi_az: bool = False
 
     def __str__(self) -> str:
         return f"{self.group}/{self.shard}"
@@ -165,6 +170,21 @@ class Shard:
     @property
     def copies(self) -> tuple[Copy, ...]:
         return (self.primary, *self.replicas)
+
+
+@dataclass(frozen=True)
+class Shifts:
+    """What a zonal shift can lead away from a zone.
+
+    Attributes:
+        zone_ids: the id of each zone, such as ``use1-az1``, by its name in this account.
+        zones_of: for each load balancer that takes part, by its ARN, the ids of the zones that it is in.
+        under_way: those whose traffic is led away from a zone already, with that zone's id.
+    """
+
+    zone_ids: Mapping[str, str]
+    zones_of: Mapping[str, Sequence[str]]
+    under_way: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -178,6 +198,8 @@ class Inventory:
             knows.
         mysql: the database that the application uses.
         tested: shards whose failover was tested within the last 24 hours.
+        template: the experiment template of AWS FIS that is configured, as ``GetExperimentTemplate`` has it.
+        shifts: None where no zonal shift is to be the recovery from a zone that failed.
     """
 
     place: Mapping[str, Any]
@@ -192,6 +214,8 @@ class Inventory:
     databases: tuple[Database, ...] = ()
     shards: tuple[Shard, ...] = ()
     tested: int = 0
+    shifts: Shifts | None = None
+    template: Mapping[str, Any] | None = None
 
     @property
     def zones(self) -> list[str]:

@@ -66,6 +66,7 @@ class AwsPlatform:
         self._cache_login: login.Login | None = None
         self._said: list[Event] = []
         self._said_until = 0.0
+        self._injected: Mapping[str, Any] = {}
 
     @functools.cached_property
     def _access(self) -> Access:
@@ -177,6 +178,8 @@ class AwsPlatform:
     def writer_in_place(self) -> str:
         if self._drill is not None and self._drill.is_cut_over:
             return self._drill.problem_of_writer()
+        if over := faults.ended(self._access, self._injected):
+            return over  # nothing that was seen since then is a recovery
         try:
             with self._source() as session:
                 if sessions.value(session, "SELECT @@GLOBAL.read_only OR @@GLOBAL.innodb_read_only"):
@@ -210,6 +213,7 @@ class AwsPlatform:
     def inject(self, fault: str, harm: Harm, undo: UndoLog, begin: Callable[[], None]) -> str:
         undo.record(self.name, f"{heals.FAULT}{fault}", {**harm.undo, heals.RUN: self._run_id}, harm.clause)
         begin()
+        self._injected = harm.undo
         return faults.find(fault).inject(self._access, harm)
 
     def events(self, since_at: float) -> list[Event]:

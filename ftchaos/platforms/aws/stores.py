@@ -123,6 +123,7 @@ def shards(
                 group["Status"],
                 subnets.get(nodes.get(_key(shard["NodeGroupMembers"][0]), {}).get("subnet_group", ""), {}),
                 shard.get("Slots") or "",
+                group.get("MultiAZ") == "enabled",
             )
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ftchaos.errors import StepFailed
-from ftchaos.platforms.aws import roles, stores
+from ftchaos.platforms.aws import roles, shifts, stores
 from ftchaos.platforms.aws.inventory import (
     Balancer,
     Group,
@@ -41,6 +41,8 @@ def take(
     mysql: str = "",
     redis: str = "",
     client_zone: str = "",
+    zonal_shift: bool = False,
+    template: str = "",
     role: Callable[[str, int, bool], str] = roles.ask,
 ) -> Inventory:
     """All that carries the tag, and how it stands now.
@@ -49,6 +51,8 @@ def take(
         tag: key and value of the tag that allows faults.
         mysql, redis: the database and the replication group that the application uses.
         client_zone: where the ledger's clients are, where that is configured; else the machine is asked.
+        zonal_shift: whether it is to be the recovery from a zone that failed.
+        template: the id of an experiment template of AWS FIS, where one is configured.
         role: asks a node of a Redis Cluster, by host, port and whether it wants TLS, whether it is ``master`` or
             ``slave``; ElastiCache does not say it of those.
 
@@ -72,6 +76,8 @@ def take(
         databases=tuple(stores.databases(access, tag)),
         shards=shards,
         tested=stores.tested(access) if shards else 0,
+        shifts=shifts.take(access, tagged) if zonal_shift else None,
+        template=_template(access, template) if template else None,
     )
 
 
@@ -85,6 +91,8 @@ def of(access: Access, settings: Environment, role: Callable[[str, int, bool], s
         mysql=(mysql.instance or mysql.cluster or "") if mysql else "",
         redis=redis.replication_group if redis else "",
         client_zone=settings.client_zone or "",
+        zonal_shift=settings.zonal_shift,
+        template=settings.fis.template if settings.fis else "",
         role=role,
     )
 
@@ -234,6 +242,12 @@ def _balancers(access: Access, tagged: set[str]) -> Iterator[Balancer]:
                 tuple(mapping(zone) for zone in one["AvailabilityZones"]),
                 {zone["SubnetId"]: zone["ZoneName"] for zone in one["AvailabilityZones"]},
             )
+
+
+def _template(access: Access, name: str) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = access.client("fis").get_experiment_template(id=name)["experimentTemplate"]
+    access.ensure_ours(found["arn"])
+    return found
 
 
 def mapping(zone: Mapping[str, Any]) -> dict[str, str]:

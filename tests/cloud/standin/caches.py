@@ -124,12 +124,17 @@ class Caches:
         node = next((node for node in group.servers.nodes if node.name == wanted), None)
         if wanted and (node is None or group.servers.clustered):
             raise Refused("InvalidParameterValue", f"{wanted} cannot be made the primary")
+        if wanted and "enabled" in (group.model.automatic_failover, group.model.multi_az):
+            raise Refused("InvalidParameterCombination", "nobody is promoted by hand while Multi-AZ is on")
         call_answer = call.moto()
         if not call_answer.ok:
             return call_answer
         if node is not None and not node.primary:
             group.describe("modifying")
             self.world.beside(self._move_primary, group, node)
+        elif {"AutomaticFailoverEnabled", "MultiAZEnabled"} & call.params.keys():
+            group.describe("modifying")
+            self.world.beside(self._modify, group)
         return {"ReplicationGroup": group.model}
 
     def test_failover(self, call: Call) -> Any:
@@ -158,6 +163,9 @@ class Caches:
                 if node.name == wanted and group.model.arn.split(":")[3] == call.region:
                     if group.servers.clustered:
                         raise Refused("InvalidCacheClusterState", "a node of a cluster is not rebooted")
+                    if call.params["CacheNodeIdsToReboot"] != ["0001"]:
+                        raise Refused("InvalidParameterValue", f"{wanted} has the node 0001 alone")
+                    node.kill()
                     self.world.beside(self._restart, group, node)
                     return {"CacheCluster": self._cluster(group, node, "rebooting cluster nodes", False)}
         raise Refused("CacheClusterNotFound", f"CacheCluster {wanted} not found.", 404)
@@ -246,8 +254,12 @@ class Caches:
         time.sleep(self.world.settings.modifying_s)
         group.describe("available")
 
+    def _modify(self, group: Group) -> None:
+        time.sleep(self.world.settings.modifying_s)
+        if not group.gone:
+            group.describe("available")
+
     def _restart(self, group: Group, node: Node) -> None:
-        node.kill()
         group.lead()
         time.sleep(self.world.settings.rebooting_s)
         group.servers.begin(node)

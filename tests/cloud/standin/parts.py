@@ -7,16 +7,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from standin import pricing, scaling, tagging
+from standin import arc, pricing, scaling, tagging
 from standin.aurora import Aurora
 from standin.backup import Backup
 from standin.caches import Caches
 from standin.database import fresh
+from standin.fis import Fis
 from standin.gate import Handler
 from standin.groups import Groups
 from standin.instances import Instances
+from standin.interruption import Interruption
 from standin.restores import Restores
 from standin.snapshots import Snapshots
+from standin.targets import Targets
 from standin.world import World, now
 from standin.zones import Zones
 
@@ -42,11 +45,13 @@ def assemble(folder: Path) -> tuple[World, dict[tuple[str, str], Handler], Comma
         record.earliest_at = now() - datetime.timedelta(seconds=by_s)
         record.model.instance_create_time = record.earliest_at.replace(tzinfo=None)
 
+    interruption = Interruption(world, databases, aurora, caches, zones)
     commands: Commands = {
         "settings": lambda **values: world.settings.change(values),
         "age": age,
         "password": lambda: fresh()[1],
         "recovery_point": backup.add_point,
+        "stay_down": interruption.stay_down,
         "processes": lambda: {
             record.model.db_instance_identifier: record.database.pid
             for record in world.instances.values()
@@ -54,8 +59,11 @@ def assemble(folder: Path) -> tuple[World, dict[tuple[str, str], Handler], Comma
         },
     }
     handlers: dict[tuple[str, str], Handler] = {}
+    fis = Fis(world, Targets(aurora, caches), interruption)
     # Later ones come before earlier ones: Aurora has instances of its own.
-    for part in (Groups(), snapshots, databases, restores, aurora, caches, backup, zones):
+    for part in (
+        Groups(), snapshots, databases, restores, aurora, caches, backup, zones, arc.Shifts(world), fis
+    ):  # fmt: skip
         handlers |= part.handlers
     handlers["resourcegroupstaggingapi", "GetResources"] = tagging.get_resources
     handlers["pricing", "GetProducts"] = pricing.get_products

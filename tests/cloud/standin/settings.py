@@ -27,6 +27,8 @@ class Settings:
         event_delay_s: after which time an event appears.
         restore_job_s: how long a restore job of AWS Backup is ``RUNNING`` before the database is created.
         test_failover_s: how long a TestFailover takes.
+        initiating_s: how long an experiment of AWS FIS is ``pending``.
+        minute_s: how long a minute of its actions lasts.
     """
 
     creating_s: float = 0.3
@@ -45,6 +47,8 @@ class Settings:
     event_delay_s: float = 0.0
     restore_job_s: float = 0.3
     test_failover_s: float = 0.5
+    initiating_s: float = 0.1
+    minute_s: float = 60.0
 
     def change(self, values: dict[str, Any]) -> None:
         """Set some of them by name."""

@@ -31,12 +31,16 @@ class Zones:
     def change_acl(self, call: Call) -> Any:
         answer = call.moto()
         if answer.ok:
-            for place in self.world.places():
-                if place.region == call.region:
-                    self.world.place_changed(place)
-            self._notice(call.region)
-            self._caches.notice(call.region)
+            self.changed(call.region)
         return answer
+
+    def changed(self, region: str) -> None:
+        """Let the servers of a region have the network that their subnets' ACLs give them now."""
+        for place in self.world.places():
+            if place.region == region:
+                self.world.place_changed(place)
+        self._notice(region)
+        self._caches.notice(region)
 
     def delete_security_group(self, call: Call) -> Any:
         group = call.params.get("GroupId")

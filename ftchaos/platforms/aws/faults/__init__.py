@@ -2,7 +2,8 @@
 
 Each module has three functions: ``plan`` resolves the fault against the inventory, touching nothing; ``inject`` does
 it; ``heal`` undoes it from the undo record alone, however often, also after a crash half way. What several of them
-harm is a module of its own: ``blackhole``, ``power``, ``capacity``, ``balancing``, ``takeover``, ``shards``.
+harm is a module of its own: ``blackhole``, ``power``, ``capacity``, ``balancing``, ``takeover``, ``shards``,
+``promotion``, ``rebooting``, ``experiment``; ``shift`` is the recovery from a failed zone.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ftchaos.errors import Invalid
-from ftchaos.platforms.aws.faults import mysql_primary, redis_masters, zone
+from ftchaos.platforms.aws.faults import experiment, mysql_primary, redis_masters, zone
 from ftchaos.platforms.base import Harm
 
 if TYPE_CHECKING:
@@ -26,6 +27,11 @@ class Fault:
     plan: Callable[..., Harm]
     inject: Callable[[Access, Harm], str]
     heal: Callable[[Access, Mapping[str, Any]], str]
+
+
+def ended(access: Access, undo: Mapping[str, Any]) -> str:
+    """Why what was injected is over before its heal, in words; empty while it lasts."""
+    return experiment.ended(access, undo["experiment"]) if "experiment" in undo else ""
 
 
 FAULTS = {

@@ -34,10 +34,15 @@ MOST_TAGS = 50
 """Source: Amazon EC2 user guide, tag restrictions."""
 
 
-def plan(subnets: Iterable[Subnet]) -> dict[str, Any]:
-    """What the heal needs to give the subnets their network back."""
+def plan(subnets: Iterable[Subnet], mark: tuple[str, str] | None = None) -> dict[str, Any]:
+    """What the heal needs to give the subnets their network back.
+
+    Args:
+        mark: the tag of the network ACL that cuts them off, where another service makes it and deletes it again.
+    """
     kept = [{"subnet": one.id, "vpc": one.vpc, "acl": one.acl} for one in subnets]
-    return {"token": secrets.token_hex(8) if kept else "", "subnets": kept}
+    token = "" if mark or not kept else secrets.token_hex(8)
+    return {"token": token, "mark": list(mark or (OWNER, token)), "subnets": kept}
 
 
 def inject(access: Access, undo: Mapping[str, Any]) -> str:
@@ -79,7 +84,8 @@ def _create(access: Access, vpc: str, undo: Mapping[str, Any]) -> str:
 def remembered(vpc: str, tags: Mapping[str, str]) -> dict[str, Any]:
     """What the heal needs, as far as the tags of the ACL keep it."""
     former = {key.removeprefix(FORMER): acl for key, acl in tags.items() if key.startswith(FORMER)}
-    return {"token": tags[OWNER], "subnets": [{"subnet": name, "vpc": vpc, "acl": acl} for name, acl in former.items()]}
+    kept = [{"subnet": name, "vpc": vpc, "acl": acl} for name, acl in former.items()]
+    return {"token": tags[OWNER], "mark": [OWNER, tags[OWNER]], "subnets": kept}
 
 
 def _replace(access: Access, association: str, acl: str) -> None:
@@ -99,7 +105,8 @@ def heal(access: Access, undo: Mapping[str, Any], mending: Mending) -> None:
         association, acl, tags = now[one["subnet"]]
         if acl == one["acl"]:
             return None
-        if tags.get(OWNER) != undo["token"]:
+        key, value = undo["mark"]
+        if tags.get(key) != value:
             return f"{one['subnet']} was given {acl} by somebody else"
         _replace(access, association, one["acl"])
         back.append(one["subnet"])
@@ -112,7 +119,8 @@ def heal(access: Access, undo: Mapping[str, Any], mending: Mending) -> None:
         return f"{len(back)} subnets have their network again" if back else None
 
     mending.attempt("the network of the subnets", all_of_them)
-    mending.attempt("the network ACL that cut them off", lambda: delete(access, undo["token"]))
+    if undo["token"]:
+        mending.attempt("the network ACL that cut them off", lambda: delete(access, undo["token"]))
 
 
 def delete(access: Access, token: str) -> None:

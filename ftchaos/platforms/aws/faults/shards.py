@@ -34,10 +34,7 @@ def plan(inventory: Inventory, shards: Sequence[Shard]) -> list[dict[str, Any]]:
                 f"the shard {one} has no automatic failover to a replica",
                 "turn it on, or its data would be gone with its primary",
             )
-        if one.status != AVAILABLE:
-            raise Refused(
-                f"the replication group {one.group} is {one.status}, not {AVAILABLE}", "wait until it is well"
-            )
+        ensure_well(one)
     left = max(0, TESTS_A_DAY - inventory.tested)
     if len(shards) > left:
         raise Refused(
@@ -45,6 +42,18 @@ def plan(inventory: Inventory, shards: Sequence[Shard]) -> list[dict[str, Any]]:
             "wait until the oldest is a day past, or choose fewer shards",
         )
     return [{"group": one.group, "shard": one.shard, "primary": one.primary.name} for one in shards]
+
+
+def ensure_well(shard: Shard) -> None:
+    """Refuse a replication group that something is happening to already.
+
+    Raises:
+        Refused: it is not available.
+    """
+    if shard.status != AVAILABLE:
+        raise Refused(
+            f"the replication group {shard.group} is {shard.status}, not {AVAILABLE}", "wait until it is well"
+        )
 
 
 def inject(access: Access, undo: Sequence[Mapping[str, Any]]) -> str:
@@ -68,7 +77,7 @@ def _await_replaced(access: Access, group: str, node: str, recoveries: int) -> N
 
     def replaced() -> bool:
         nonlocal busy
-        well = set(statuses(access, group)) == {AVAILABLE}
+        well = set(statuses(described(access, group))) == {AVAILABLE}
         if well and not busy:
             return _recoveries(access, node) > recoveries
         busy = True
@@ -91,7 +100,7 @@ def heal(access: Access, undo: Sequence[Mapping[str, Any]], mending: Mending) ->
 
 def _settle(access: Access, group: str) -> str:
     access.until(
-        lambda: statuses(access, group),
+        lambda: statuses(described(access, group)),
         lambda found: not found or set(found) == {AVAILABLE},
         SETTLED_S,
         f"the replication group {group} is {AVAILABLE}",
@@ -99,9 +108,13 @@ def _settle(access: Access, group: str) -> str:
     return f"{group} is {AVAILABLE}"
 
 
-def statuses(access: Access, group: str) -> list[str]:
-    """How a replication group and its shards are, as ElastiCache says; empty where it is gone."""
+def described(access: Access, group: str) -> list[Mapping[str, Any]]:
+    """What ElastiCache says of a replication group; empty where it is gone."""
     # All are read: to ask for one that is gone is an error.
     groups = access.pages("elasticache", "describe_replication_groups", "ReplicationGroups")
-    mine = [one for one in groups if one["ReplicationGroupId"] == group]
-    return [status for one in mine for status in (one["Status"], *(shard["Status"] for shard in one["NodeGroups"]))]
+    return [one for one in groups if one["ReplicationGroupId"] == group]
+
+
+def statuses(groups: Sequence[Mapping[str, Any]]) -> list[str]:
+    """How a replication group and its shards are, as ElastiCache says; empty where it is gone."""
+    return [status for one in groups for status in (one["Status"], *(shard["Status"] for shard in one["NodeGroups"]))]

@@ -33,6 +33,14 @@ def redis(node: Copy) -> dict[str, Mapping[str, Any]]:
     return {node.name: {**where, "kind": "redis", "command": "PING", "matches": r"^(\+PONG|-NOAUTH)"}}
 
 
+def leads(node: Copy) -> dict[str, Mapping[str, Any]]:
+    """A node of a cache that gives its lead away lives on, and says so itself; behind TLS nobody sees it."""
+    if not node.host or node.tls:
+        return {}
+    asked = {"kind": "redis", "command": "ROLE", "matches": r"\A\*\d+\r\n\$\d+\r\nmaster\r"}
+    return {f"{node.name} leads": {"host": node.host, "port": node.port, **asked}}
+
+
 def instance(one: Instance) -> dict[str, Mapping[str, Any]]:
     """An instance that says by its tag where it listens."""
     return {one.id: {"host": one.address, "port": one.port, "kind": "tcp"}} if one.port and one.address else {}

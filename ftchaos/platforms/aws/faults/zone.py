@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 from ftchaos.errors import Invalid, Refused
 from ftchaos.guard import Target
-from ftchaos.platforms.aws.faults import balancing, blackhole, capacity, power, shards, signs, takeover
+from ftchaos.platforms.aws.faults import (
+    balancing,
+    blackhole,
+    capacity,
+    experiment,
+    power,
+    shards,
+    shift,
+    signs,
+    takeover,
+)
 from ftchaos.platforms.aws.faults.mending import Mending
 from ftchaos.platforms.aws.inventory import Balancer, Database, Group, Inventory, Shard
 from ftchaos.platforms.base import COMPONENTS, Harm
@@ -15,8 +25,12 @@ from ftchaos.platforms.base import COMPONENTS, Harm
 if TYPE_CHECKING:
     from ftchaos.platforms.aws.access import Access
 
-OUTAGE, PARTITION = "outage", "partition"
-CLAUSES = {OUTAGE: "{zone} lost its power", PARTITION: "{zone} was cut off from the network"}
+OUTAGE, PARTITION, POWER = "outage", "partition", "power"
+CLAUSES = {
+    OUTAGE: "{zone} lost its power",
+    PARTITION: "{zone} was cut off from the network",
+    POWER: "AWS FIS interrupted the power of {zone}",
+}
 
 
 def plan(inventory: Inventory, zone: str = "primary", manner: str = OUTAGE) -> Harm:
@@ -26,11 +40,13 @@ def plan(inventory: Inventory, zone: str = "primary", manner: str = OUTAGE) -> H
         zone: its name, or ``primary`` for that of the MySQL writer, the hardest.
         manner: ``outage``: its instances are stopped, its subnets cut off, auto scaling groups find no capacity there,
             and what RDS and ElastiCache manage does there what it does when a zone dies: it fails over.
-            ``partition``: only its subnets are cut off, and nobody is told.
+            ``partition``: only its subnets are cut off, and nobody is told. ``power``: AWS FIS does what the template
+            of the environment says.
 
     Raises:
         Invalid: there is no such zone or manner.
-        Refused: nothing there carries the tag, the run's own clients are there, or nobody could see it fall.
+        Refused: nothing there carries the tag, the run's own clients are there, nobody could see it fall, or the
+            template cannot be used.
     """
     if manner not in CLAUSES:
         raise Invalid(f"a zone of AWS cannot fail in the manner {manner!r}", f"choose {', '.join(CLAUSES)}")
@@ -50,8 +66,9 @@ def plan(inventory: Inventory, zone: str = "primary", manner: str = OUTAGE) -> H
             f"tag an instance there with {signs.PORT_TAG} and the port that it listens on, or choose another zone",
         )
     spared = ", ".join(f"{name} is left out: {why}" for name, why in undo["power"]["spared"].items())
+    shifted = shift.clause(undo["shift"])
     return Harm(
-        CLAUSES[manner].format(zone=chosen) + (f" ({spared})" if spared else ""),
+        CLAUSES[manner].format(zone=chosen) + (f" ({spared})" if spared else "") + (f", {shifted}" if shifted else ""),
         tuple(_targets(inventory, chosen, undo, cut_off)),
         seen,
         undo,
@@ -63,19 +80,26 @@ def plan(inventory: Inventory, zone: str = "primary", manner: str = OUTAGE) -> H
 
 def _undo(inventory: Inventory, zone: str, manner: str) -> dict[str, Any]:
     network = blackhole.plan(one for one in inventory.subnets if one.zone == zone)
+    shifted = shift.plan(inventory, zone)
     undo = {
-        "place": dict(inventory.place), "zone": zone, "manner": manner, "network": network,
-        "power": power.plan([]), "capacity": [], "balancers": [], "databases": [], "shards": [],
+        "place": dict(inventory.place), "zone": zone, "manner": manner, "network": network, "shift": shifted,
+        "experiment": experiment.none(), "power": power.plan([]), "capacity": [], "balancers": [],
+        "databases": [], "shards": [],
     }  # fmt: skip
+    if manner == POWER:
+        return undo | experiment.plan(inventory, zone)
     if manner == PARTITION:
         if not network["subnets"]:
             raise Refused(f"no subnet in {zone} carries the tag {inventory.tag}", "tag those that may be cut off")
         return undo
+    # A balancer that is to be led away keeps its node: a shift away from where it has none would lead nothing.
+    away = {one["arn"] for one in shifted["balancers"]}
+    balancers = [one for one in inventory.balancers if one.arn not in away]
     led = [one for one in inventory.databases if one.writer.zone == zone]
     return undo | {
         "power": power.plan(one for one in inventory.instances if one.zone == zone),
         "capacity": capacity.plan(inventory.groups, zone),
-        "balancers": balancing.plan(inventory.balancers, zone, [one["subnet"] for one in network["subnets"]]),
+        "balancers": balancing.plan(balancers, zone, [one["subnet"] for one in network["subnets"]]),
         "databases": [takeover.plan(one, zone) for one in led if takeover.able(one, zone)],
         "shards": shards.plan(inventory, [one for one in inventory.shards if one.primary.zone == zone]),
     }
@@ -87,8 +111,8 @@ def _targets(inventory: Inventory, zone: str, undo: Mapping[str, Any], cut_off: 
     found = [Target(zone, "zone", zone, len(inventory.zones))]
     found += [Target(one, "instance", zone, len(inventory.instances)) for one in sorted(fallen)]
     found += [Target(one, "subnet", zone, len(inventory.subnets)) for one in cut_off]
-    found += _groups(inventory.groups, zone, undo["capacity"])
-    found += _balancers(inventory.balancers, zone, undo["balancers"])
+    found += _groups(inventory.groups, zone, undo["capacity"], experiment.groups(undo["experiment"]))
+    found += _balancers(inventory.balancers, zone, [*undo["balancers"], *undo["shift"]["balancers"]])
     copies = [copy for one in inventory.databases for copy in one.copies]
     failing = {one["writer"] for one in undo["databases"]} | _inside(inventory.databases, zone, cut_off, sure=False)
     found += [Target(copy.name, "mysql", zone, len(copies)) for copy in copies if copy.name in failing]
@@ -97,9 +121,12 @@ def _targets(inventory: Inventory, zone: str, undo: Mapping[str, Any], cut_off: 
     return found + [Target(node.name, "redis-cluster", zone, len(nodes)) for node in nodes if node.name in failing]
 
 
-def _groups(groups: Sequence[Group], zone: str, undo: Sequence[Mapping[str, Any]]) -> list[Target]:
+def _groups(
+    groups: Sequence[Group], zone: str, undo: Sequence[Mapping[str, Any]], held: Collection[str]
+) -> list[Target]:
     of = sum(len(one.zones) for one in groups)
-    return [Target(f"{one['name']} there", "auto-scaling-group", zone, of) for one in undo]
+    names = [*(one["name"] for one in undo), *(one.name for one in groups if one.name in held and zone in one.zones)]
+    return [Target(f"{name} there", "auto-scaling-group", zone, of) for name in names]
 
 
 def _balancers(balancers: Sequence[Balancer], zone: str, undo: Sequence[Mapping[str, Any]]) -> list[Target]:
@@ -144,23 +171,29 @@ def _quorum_lost(inventory: Inventory, zone: str) -> str:
 
 def inject(access: Access, harm: Harm) -> str:
     undo = harm.undo
+    if undo["experiment"]["template"]:
+        said = [experiment.inject(access, undo["experiment"]), shift.inject(access, undo["shift"])]
+        return f"{harm.clause}: {', '.join(one for one in said if one)}"
     said = [
         capacity.inject(access, undo["capacity"]),  # first, or capacity would come straight back
         blackhole.inject(access, undo["network"]),
         power.inject(access, undo["power"]),
         balancing.inject(access, undo["balancers"]),
         *(takeover.inject(access, one) for one in undo["databases"]),
-        shards.inject(access, undo["shards"]),  # last, as the second shard of a group waits for the first
+        shards.inject(access, undo["shards"]),  # late, as the second shard of a group waits for the first
+        shift.inject(access, undo["shift"]),
     ]
     return f"{harm.clause}: {', '.join(one for one in said if one)}"
 
 
 def heal(access: Access, arguments: Mapping[str, Any]) -> str:
     mending = Mending()
+    experiment.heal(access, arguments["experiment"], mending)  # first, as it takes back most by itself
     blackhole.heal(access, arguments["network"], mending)
     power.heal(access, arguments["power"], mending)
     balancing.heal(access, arguments["balancers"], mending)
     capacity.heal(access, arguments["capacity"], mending)
     takeover.heal(access, arguments["databases"], mending)
     shards.heal(access, arguments["shards"], mending)
+    shift.heal(access, arguments["shift"], mending)
     return mending.end(f"{arguments['zone']} was whole")
