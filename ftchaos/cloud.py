@@ -105,10 +105,15 @@ class Drill(_Keys):
 
 
 class Backup(_Keys):
-    """What AWS Backup calls the plan and the vault; of a plan the name or the id."""
+    """What AWS Backup calls the plan and the vault; of a plan the name or the id.
+
+    Attributes:
+        role: the ARN of the role that it restores with; that of the recovery point when none is named.
+    """
 
     plan: str | None = Field(default=None, pattern=r"^[\w.-]{1,50}$")
     vault: str | None = Field(default=None, pattern=r"^[\w-]{2,50}$")
+    role: RoleArn | None = None
 
 
 class Kubernetes(_Keys):

@@ -38,11 +38,13 @@ class Deaths:
     Attributes:
         after: die once so many calls have taken effect, before their answer is known; 0 for never.
         before: die before such an operation leaves, after its undo was written; empty for never.
+        answered: die once such an operation has taken effect, before its answer is known; empty for never.
         made: the calls that count.
     """
 
     after: int = 0
     before: str = ""
+    answered: str = ""
     made: list[str] = field(default_factory=list)
 
     def leaves(self, operation: str) -> None:
@@ -50,6 +52,8 @@ class Deaths:
             raise Killed(f"before {operation}")
 
     def ended(self, call: Call) -> None:
+        if call.operation == self.answered:
+            raise Killed(f"after {call.operation}")
         reads = call.operation.startswith(("Describe", "List", "Get"))
         if not (reads and self.made[-1:] == [call.operation]):
             self.made.append(call.operation)
@@ -145,8 +149,8 @@ class Drill:
 
     def heal(self, deaths: Deaths | None = None) -> list[str]:
         """Heal the log in reverse, as another process does; what each heal said."""
-        access = reach(self.standin, deaths)
-        healing = UndoLog(self.log).heal(lambda record: mend(access, record))
+        reach(self.standin, deaths)
+        healing = UndoLog(self.log).heal(mend)
 
         assert [] == healing.failed
         return [str(one.detail) for one in reversed(UndoLog(self.log).records())]
@@ -155,13 +159,14 @@ class Drill:
         return UndoLog(self.log).records()
 
 
-def mend(access: Access, record: Record) -> str:
-    """One heal, from what the log has kept."""
+def mend(record: Record) -> str:
+    """One heal, from what the log has kept and nothing else."""
     kept = json.loads(json.dumps(dict(record.arguments)))
     kind = record.heal.removeprefix(removal.HEAL)
     if kind == "password":
         return removal.forget_password(kept)
-    return removal.heal(access, kind, kept, record.recorded_at)
+    place = Place.from_json(kept["place"])
+    return removal.heal(_access(place.endpoint, place.account, place.region), kind, kept, record.recorded_at)
 
 
 def ids(opened: Opened) -> list[int]:

@@ -256,7 +256,8 @@ def test_whoever_dies_after_any_call_of_a_removal_can_be_followed_by_another(
         until = 1
         while True:
             try:
-                mend(reach(drill.standin, Deaths(after=until)), record)
+                reach(drill.standin, Deaths(after=until))
+                mend(record)
             except Killed:
                 until += 1
                 died += 1
@@ -297,7 +298,7 @@ def test_what_does_not_carry_the_tag_of_the_run_is_left_alone_and_named(drill: D
     rds.remove_tags_from_resource(ResourceName=arn, TagKeys=[OWNER])
     (record,) = [one for one in drill.records() if one.heal == "copy:subnet-group"]
     with pytest.raises(HealFailed, match=f"does not carry the tag {OWNER}={RUN_ID}, and is left alone"):
-        mend(reach(drill.standin), record)
+        mend(record)
     rds.add_tags_to_resource(ResourceName=arn, Tags=[{"Key": OWNER, "Value": RUN_ID}])
     drill.heal()
 

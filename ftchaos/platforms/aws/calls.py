@@ -27,6 +27,7 @@ class Operation:
         condition: ``tagged`` the resource carries the tag of the configuration; ``owned`` the tag of what ftchaos made;
             ``owning`` the request gives what it makes that tag; empty where the action knows no such condition.
         also: further permissions that the call needs, for the same resources and conditions.
+        passes: the service that is given a role by it.
         keys: whether it needs the key of an encrypted database, through RDS.
         beside: other kinds that make the call, too.
     """
@@ -38,6 +39,7 @@ class Operation:
     condition: Literal["", "tagged", "owned", "owning"] = ""
     also: tuple[str, ...] = ()
     keys: bool = False
+    passes: str = ""
     beside: tuple[Kind, ...] = ()
 
     @property
@@ -60,7 +62,7 @@ SECRETS = "arn:aws:secretsmanager:{region}:{account}:secret:*"
 KEYS = ("kms:CreateGrant", "kms:DescribeKey")
 """Source: RDS user guide, encrypting Amazon RDS resources, what the caller of a restore needs."""
 TAGGED = ("rds:AddTagsToResource",)  # what RDS asks for beside a call that gives tags
-_COPY = (f"{RDS}db:*", f"{RDS}og:*", f"{RDS}pg:*", f"{RDS}subgrp:*", f"{RDS}snapshot:*")
+ANY = (f"{RDS}*",)  # what kind of resource is meant, the action says; whose it is, its condition
 
 CALLS: tuple[Operation, ...] = (
     # Read
@@ -92,6 +94,11 @@ CALLS: tuple[Operation, ...] = (
     Operation("read", "s3:GetBucketVersioning", resources=("arn:aws:s3:::*",)),
     Operation("read", "secretsmanager:DescribeSecret", resources=(SECRETS,)),
     # Drills
+    Operation("drill", "backup:DescribeRestoreJob"),
+    Operation("drill", "backup:GetRecoveryPointRestoreMetadata"),
+    Operation("drill", "backup:ListRecoveryPointsByBackupVault"),
+    Operation("drill", "backup:ListRestoreJobs"),
+    Operation("drill", "backup:StartRestoreJob", resources=(f"{RDS}snapshot:awsbackup:*",), passes="backup"),
     Operation("drill", "ec2:AuthorizeSecurityGroupIngress", resources=(f"{EC2}security-group/*",), condition="owned"),
     # It names a VPC beside what it makes, and tags only that.
     Operation(
@@ -101,25 +108,34 @@ CALLS: tuple[Operation, ...] = (
     Operation("drill", "ec2:DeleteSecurityGroup", resources=(f"{EC2}security-group/*",), condition="owned"),
     Operation("drill", "ec2:DescribeSecurityGroups"),
     Operation("drill", "ec2:RevokeSecurityGroupEgress", resources=(f"{EC2}security-group/*",), condition="owned"),
-    Operation(
-        "drill", "rds:CreateDBParameterGroup", resources=(f"{RDS}pg:*",), condition="owning", also=TAGGED
+    # What AWS Backup has restored carries no tag yet.
+    Operation("drill", "rds:AddTagsToResource", resources=(f"{RDS}db:ftchaos-*",)),
+    *(
+        Operation("drill", f"rds:{name}", resources=ANY, condition="owning", also=TAGGED, keys=True)
+        for name in (
+            "CopyDBClusterSnapshot", "CopyDBSnapshot", "CreateDBInstance", "RestoreDBClusterFromSnapshot",
+            "RestoreDBClusterToPointInTime", "RestoreDBInstanceFromDBSnapshot", "RestoreDBInstanceToPointInTime",
+        )
     ),
-    Operation(
-        "drill", "rds:CreateDBSubnetGroup", resources=(f"{RDS}subgrp:*",), condition="owning", also=TAGGED
+    *(
+        Operation("drill", f"rds:{name}", resources=ANY, condition="owning", also=TAGGED)
+        for name in ("CreateDBClusterParameterGroup", "CreateDBParameterGroup", "CreateDBSubnetGroup")
     ),
-    Operation("drill", "rds:DeleteDBInstance", resources=(f"{RDS}db:*",), condition="owned"),
-    Operation("drill", "rds:DeleteDBParameterGroup", resources=(f"{RDS}pg:*",), condition="owned"),
-    Operation("drill", "rds:DeleteDBSubnetGroup", resources=(f"{RDS}subgrp:*",), condition="owned"),
-    Operation("drill", "rds:DescribeDBInstanceAutomatedBackups"),
-    Operation("drill", "rds:DescribeDBParameterGroups"),
-    Operation("drill", "rds:DescribeDBParameters"),
-    Operation("drill", "rds:DescribeDBSubnetGroups"),
-    Operation("drill", "rds:DescribeOptionGroups"),
-    Operation("drill", "rds:ListTagsForResource"),
-    Operation("drill", "rds:ModifyDBInstance", resources=(f"{RDS}db:*",), condition="owned"),
-    Operation("drill", "rds:ModifyDBParameterGroup", resources=(f"{RDS}pg:*",), condition="owned"),
-    Operation(
-        "drill", "rds:RestoreDBInstanceToPointInTime", resources=_COPY, condition="owning", also=TAGGED, keys=True
+    *(
+        Operation("drill", f"rds:{name}", resources=ANY, condition="owned")
+        for name in (
+            "DeleteDBCluster", "DeleteDBClusterParameterGroup", "DeleteDBClusterSnapshot", "DeleteDBInstance",
+            "DeleteDBParameterGroup", "DeleteDBSnapshot", "DeleteDBSubnetGroup", "ModifyDBCluster",
+            "ModifyDBClusterParameterGroup", "ModifyDBInstance", "ModifyDBParameterGroup",
+        )
+    ),
+    *(
+        Operation("drill", f"rds:{name}")
+        for name in (
+            "DescribeDBClusterParameterGroups", "DescribeDBClusterParameters", "DescribeDBClusterSnapshots",
+            "DescribeDBInstanceAutomatedBackups", "DescribeDBParameterGroups", "DescribeDBParameters",
+            "DescribeDBSnapshots", "DescribeDBSubnetGroups", "DescribeOptionGroups", "ListTagsForResource",
+        )
     ),
     Operation("drill", "pricing:GetProducts"),
     # Faults

@@ -40,6 +40,8 @@ def document(
     ]
     if any(one.keys for one in chosen):
         statements.append(_keys(account, regions))
+    for service in sorted({one.passes for one in chosen} - {""}):
+        statements.append(_role(service, account, regions))
     for number, statement in enumerate(statements, 1):
         statement["Sid"] += str(number)
     return {"Version": "2012-10-17", "Statement": statements}
@@ -54,6 +56,12 @@ def _keys(account: str, regions: Sequence[str]) -> dict[str, Any]:
     """Keys of encrypted databases: no call of ours uses one, but RDS does in our name."""
     arns = _arns(("arn:aws:kms:{region}:{account}:key/*",), account, regions)
     return _statement("keys", set(KEYS), arns, {"StringLike": {"kms:ViaService": ["rds.*.amazonaws.com*"]}})
+
+
+def _role(service: str, account: str, regions: Sequence[str]) -> dict[str, Any]:
+    """Roles that a service works with in our stead, and no other service."""
+    given = {"StringEquals": {"iam:PassedToService": f"{service}.amazonaws.com"}}
+    return _statement("role", {"iam:PassRole"}, _arns(("arn:aws:iam::{account}:role/*",), account, regions), given)
 
 
 def _arns(patterns: Sequence[str], account: str, regions: Sequence[str]) -> list[str]:

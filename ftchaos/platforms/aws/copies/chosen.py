@@ -32,6 +32,7 @@ class Pick:
         taken_at: the instant whose data the copy will hold.
         restorable_at: the latest instant that this method could restore at this moment.
         origin: ARN of the snapshot or recovery point; empty for a point in time.
+        vault: of a recovery point.
         role: ARN of the role that AWS Backup restores with.
         kms_key: the key of a copy in another region; empty where the source's goes on.
         size_gib: of its disk; 0 where storage is not allocated.
@@ -40,6 +41,7 @@ class Pick:
     taken_at: datetime
     restorable_at: datetime
     origin: str = ""
+    vault: str = ""
     role: str = ""
     kms_key: str = ""
     size_gib: int = 0

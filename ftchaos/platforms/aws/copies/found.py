@@ -10,12 +10,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ftchaos.platforms.aws.access import ApiFailed
+from ftchaos.platforms.aws.calls import OWNER
+from ftchaos.platforms.aws.copies import waiting
 from ftchaos.platforms.aws.inventory import tags
 
 if TYPE_CHECKING:
     from ftchaos.platforms.aws.access import Access
 
 LEAVING = "deleting"
+UNDER_WAY = ("PENDING", "RUNNING")
+"""Source: AWS Backup API reference, ListRestoreJobs."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +51,9 @@ def _listed(access: Access, operation: str, key: str, by: str, name: str) -> Map
 
 def _instance(access: Access, name: str, arguments: Mapping[str, Any]) -> Part | None:
     one = _listed(access, "describe_db_instances", "DBInstances", "db-instance-id", name)
+    point = str(arguments.get("recovery_point", ""))
     if one is None:
-        return None
+        return Part("") if point and _is_to_come(access, point) else None
 
     def remove() -> None:
         client = access.client("rds")
@@ -59,7 +64,26 @@ def _instance(access: Access, name: str, arguments: Mapping[str, Any]) -> Part |
         alone = {} if one.get("DBClusterIdentifier") else {"DeleteAutomatedBackups": True}
         client.delete_db_instance(DBInstanceIdentifier=name, SkipFinalSnapshot=True, **alone)
 
-    return Part(name, tags(one, "TagList"), remove, one["DBInstanceStatus"] == LEAVING)
+    its = tags(one, "TagList")
+    ours = bool(point) and OWNER not in its and _is_restored(access, point, one["DBInstanceArn"])
+    return Part(name, its, remove, one["DBInstanceStatus"] == LEAVING, ours)
+
+
+def _is_to_come(access: Access, point: str) -> bool:
+    """Whether a restore job of this recovery point is under way that does not say yet what it makes."""
+    return any(
+        one["RecoveryPointArn"] == point and not one.get("CreatedResourceArn")
+        for status in UNDER_WAY
+        for one in access.pages("backup", "list_restore_jobs", "RestoreJobs", ByStatus=status)
+    )
+
+
+def _is_restored(access: Access, point: str, arn: str) -> bool:
+    """Whether AWS Backup made this from the recovery point; it tags nothing."""
+    return any(
+        (one.get("RecoveryPointArn"), one.get("CreatedResourceArn")) == (point, arn)
+        for one in access.pages("backup", "list_restore_jobs", "RestoreJobs")
+    )
 
 
 def _cluster(access: Access, name: str, arguments: Mapping[str, Any]) -> Part | None:
@@ -75,6 +99,22 @@ def _cluster(access: Access, name: str, arguments: Mapping[str, Any]) -> Part | 
         client.delete_db_cluster(DBClusterIdentifier=name, SkipFinalSnapshot=True, DeleteAutomatedBackups=True)
 
     return Part(name, tags(one, "TagList"), remove, one["Status"] == LEAVING)
+
+
+def _snapshot(access: Access, name: str, arguments: Mapping[str, Any]) -> Part | None:
+    one = _listed(access, *waiting.SNAPSHOTS["snapshot"], "db-snapshot-id", name)
+    if one is None:
+        return None
+    client = access.client("rds")
+    return Part(name, tags(one, "TagList"), lambda: client.delete_db_snapshot(DBSnapshotIdentifier=name))
+
+
+def _cluster_snapshot(access: Access, name: str, arguments: Mapping[str, Any]) -> Part | None:
+    one = _listed(access, *waiting.SNAPSHOTS["cluster-snapshot"], "db-cluster-snapshot-id", name)
+    if one is None:
+        return None
+    client = access.client("rds")
+    return Part(name, tags(one, "TagList"), lambda: client.delete_db_cluster_snapshot(DBClusterSnapshotIdentifier=name))
 
 
 def _parameter_group(access: Access, name: str, arguments: Mapping[str, Any]) -> Part | None:
@@ -130,6 +170,8 @@ def _security_group(access: Access, name: str, arguments: Mapping[str, Any]) -> 
 FINDERS: dict[str, Finder] = {
     "instance": _instance,
     "cluster": _cluster,
+    "cluster-snapshot": _cluster_snapshot,
+    "snapshot": _snapshot,
     "cluster-parameter-group": _cluster_parameter_group,
     "parameter-group": _parameter_group,
     "subnet-group": _subnet_group,

@@ -23,8 +23,8 @@ LONGEST = 63
 # What there is of each kind, and how its name ends.
 SUFFIXES = {
     "security-group": "clients", "subnet-group": "subnets", "parameter-group": "parameters",
-    "cluster-parameter-group": "cluster", "snapshot": "snapshot", "cluster-snapshot": "snapshot", "cluster": "cluster",
-    "instance": "db", "password": "db",
+    "cluster-parameter-group": "cluster-parameters", "snapshot": "snapshot", "cluster-snapshot": "snapshot",
+    "cluster": "cluster", "instance": "db", "password": "db",
 }  # fmt: skip
 
 

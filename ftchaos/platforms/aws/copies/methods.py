@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ftchaos.errors import Invalid
-from ftchaos.platforms.aws.copies import ground, point, source
+from ftchaos.platforms.aws.copies import backup, ground, point, snapshot, source
 from ftchaos.platforms.aws.copies.chosen import Chosen, Isolated, Pick
 from ftchaos.platforms.aws.copies.making import Making
 from ftchaos.platforms.aws.copies.source import Source
@@ -77,7 +77,15 @@ class Method:
         return settings.drill.region
 
 
-METHODS = {one.name: one for one in (Method("point-in-time", point.pick, point.create),)}
+METHODS = {
+    one.name: one
+    for one in (
+        Method("point-in-time", point.pick, point.create),
+        Method("snapshot", snapshot.pick, snapshot.create),
+        Method("recovery-point", backup.pick, backup.create),
+        Method("other-region", snapshot.pick_far, snapshot.create_far, is_far=True),
+    )
+}
 
 
 def find(name: str = "point-in-time") -> Method:

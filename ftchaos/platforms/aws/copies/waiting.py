@@ -24,6 +24,10 @@ LOST = {
     "inaccessible-encryption-credentials-recoverable", "cloning-failed", "deleting", "stopping", "stopped",
 }  # fmt: skip
 """With everything incompatible, the states that are ends. Source: RDS user guide, DB instance and cluster status."""
+SNAPSHOTS = {
+    "snapshot": ("describe_db_snapshots", "DBSnapshots"),
+    "cluster-snapshot": ("describe_db_cluster_snapshots", "DBClusterSnapshots"),
+}
 EVENTS_MINUTES = 24 * 60
 
 Described = Mapping[str, Any]
@@ -51,13 +55,19 @@ def await_instance(making: Making, progress: Progress) -> Described:
     return _await(making, look, lambda one: one["DBInstanceStatus"], "db-instance", name, progress)
 
 
-def await_snapshot(making: Making, operation: str, key: str, by: str, name: str, progress: Progress) -> Described:
-    """A snapshot, as soon as it is available."""
+def await_snapshot(making: Making, kind: str, progress: Progress) -> Described:
+    """A copied snapshot, as soon as it is available.
+
+    Args:
+        kind: ``snapshot`` of an instance, or ``cluster-snapshot``.
+    """
+    name = making.name(kind)
+    list_them, key = SNAPSHOTS[kind]
 
     def look() -> list[Described]:
-        return list(making.pages("rds", operation, key, Filters=[{"Name": by, "Values": [name]}]))
+        return list(making.pages("rds", list_them, key, Filters=[{"Name": f"db-{kind}-id", "Values": [name]}]))
 
-    return _await(making, look, lambda one: one["Status"], by.removesuffix("-id"), name, progress)
+    return _await(making, look, lambda one: one["Status"], f"db-{kind}", name, progress)
 
 
 def _await(
