@@ -222,6 +222,8 @@ def _unknown_results(facts: Facts) -> tuple[str, ...]:
         reasons.append(f"The service was not seen restored{watched}, so the recovery time is unknown.")
     if objectives.rpo_met(_loss_s(facts)) is None:
         how = "" if ledger else ": configure restore.heartbeat or restore.newest_row, or accept the backup's age"
+        if ledger and facts.backup_age_s is not None:
+            how = ": nothing that the run wrote survived; let the backup's age stand for it: restore.accept_backup_age"
         reasons.append(f"The data loss is unknown{how}.")
     lacking = _lacking(
         ("whether rows are corrupt", facts.corrupt if ledger else 0),

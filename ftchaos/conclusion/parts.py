@@ -29,7 +29,7 @@ def data(raw: Raw) -> evidence.Data:
         data_loss_s=data_loss_s(raw),
         backup_age_s=backup_age_s(raw),
         log_gap_s=raw.fact("replay").get("log_gap_s"),
-        source="ledger" if raw.record.keeps_ledger else raw.fact("verify_replayed").get("source", "none"),
+        source=_source(raw),
     )
     if raw.audit is None:
         return found if raw.ledger is None else found.model_copy(update=_outcomes(raw.ledger))
@@ -54,6 +54,15 @@ def data(raw: Raw) -> evidence.Data:
             "lost_intervals_total": len(lost),
         }
     )
+
+
+def _source(raw: Raw) -> Literal["ledger", "heartbeat", "newest row", "backup age", "none"]:
+    """Where the data loss comes from."""
+    if not raw.record.keeps_ledger:
+        told: Literal["heartbeat", "newest row", "none"] = raw.fact("verify_replayed").get("source", "none")
+        return told
+    by_age = raw.record.accepts_backup_age and raw.audit is not None and data_loss_s(raw) is None
+    return "backup age" if by_age and backup_age_s(raw) is not None else "ledger"
 
 
 def _stores(found: audit.Audit) -> dict[str, dict[str, float | None]]:

@@ -89,7 +89,7 @@ def _nothing_measured(evidence: Evidence) -> str:
 
 def assumed(evidence: Evidence) -> bool:
     """Whether the disaster of a drill was assumed: clients of ours wrote until then, and nothing was destroyed."""
-    return evidence.kind == "drill" and not evidence.injects_fault and evidence.data.source == "ledger"
+    return evidence.kind == "drill" and not evidence.injects_fault and evidence.data.attempted is not None
 
 
 def _fault(evidence: Evidence) -> str:
@@ -159,7 +159,10 @@ def _loss(evidence: Evidence) -> str:
     if data.lost is not None and data.acknowledged is not None:
         then = "that" if assumed(evidence) else "the fault"
         reach = f", the oldest {human_duration(data.data_loss_s)} before {then}" if data.data_loss_s else ""
-        reach = ", and how far that reaches back is unknown" if data.data_loss_s is None else reach
+        if data.data_loss_s is None:
+            reach = ", and how far that reaches back is unknown"
+            if data.backup_age_s is not None:
+                reach = f", and all since the backup, which was {human_duration(data.backup_age_s)} old"
         were = "was" if data.lost == 1 else "were"
         return f"{data.lost:,} of {data.acknowledged:,} acknowledged writes {were} lost{reach} (RPO {rpo})"
     if data.data_loss_s is not None:

@@ -128,6 +128,25 @@ def test_a_copy_is_restored_audited_read_and_removed_and_its_source_stands_still
     assert [] == [*stage.place.state.rglob("*.secret"), *stage.place.state.rglob("*.password")]
 
 
+def test_of_a_snapshot_the_age_is_the_loss_where_that_is_accepted(stage: Stage) -> None:
+    stage.made.standin.client("rds").create_db_snapshot(
+        DBInstanceIdentifier=staging.INSTANCE, DBSnapshotIdentifier="nightly"
+    )
+    configuration = stage.place.folder / "ftchaos.yaml"
+    done = stage.run("--json", "--method", "snapshot")
+    unknown = json.loads(done.stdout)
+    configuration.write_text(f"{configuration.read_text()}restore: {{accept_backup_age: true}}\n")
+    done = stage.run("--json", "--method", "snapshot")
+    found = json.loads(done.stdout)
+
+    assert "inconclusive" == unknown["verdict"]
+    assert "restore.accept_backup_age" in unknown["reasons"][0]
+    assert (0, "passed", []) == (done.exit_code, found["verdict"], found["reasons"]), done.stderr
+    assert ("backup age", None) == (found["data"]["source"], found["data"]["data_loss_s"])
+    assert 0 < found["data"]["backup_age_s"] < 120
+    assert found["data"]["lost"] == found["data"]["acknowledged"] > 0
+
+
 def test_whoever_recovers_after_a_kill_removes_the_copy(stage: Stage) -> None:
     before, known = stage.state(), set(stage.place.runs())
     process = stage.place.begin("drill", "restore", "--environment", "staging")
