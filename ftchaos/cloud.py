@@ -124,12 +124,14 @@ class Kubernetes(_Keys):
         namespaces: those of the application; nothing in others is touched.
         kubeconfig: its file; without it the usual ones.
         cluster: the uid of its namespace ``kube-system``; where it is given, no other cluster is called.
+        manifests: folder of what the namespaces are meant to hold, relative to the configuration.
     """
 
     context: str = Field(min_length=1)
     namespaces: list[Namespace] = []
     kubeconfig: Path | None = None
     cluster: str | None = Field(default=None, pattern=r"^[0-9a-f-]{36}$")
+    manifests: Path | None = None
 
 
 class Fis(_Keys):

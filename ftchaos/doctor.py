@@ -24,7 +24,7 @@ from ftchaos.errors import Invalid
 
 if TYPE_CHECKING:
     from ftchaos.config import Config
-    from ftchaos.platforms.aws import claims
+    from ftchaos.platforms.findings import Finding as Judged
 
 Status = Literal["ok", "missing", "optional"]
 
@@ -97,7 +97,7 @@ def examine() -> list[Finding]:
         return [finding for found in pool.map(lambda look: look(here), looks) for finding in found]
 
 
-def examine_environment(config: Config, name: str, progress: Callable[[str], None]) -> list[claims.Finding]:
+def examine_environment(config: Config, name: str, progress: Callable[[str], None]) -> list[Judged]:
     """Whether what was documented of an environment in the cloud is so.
 
     Raises:
@@ -105,13 +105,18 @@ def examine_environment(config: Config, name: str, progress: Callable[[str], Non
         Refused: the credentials are of another account.
     """
     where = config.declared(name).platform
-    if where != "aws":
-        raise Invalid(
-            f"nothing is documented of {name!r}, which is on the platform {where}", "name an environment on aws"
-        )
-    from ftchaos.platforms.aws import examination
+    if where == "aws":
+        from ftchaos.platforms.aws import examination
 
-    return examination.examine(config, name, progress)
+        return examination.examine(config, name, progress)
+    if where == "kubernetes":
+        from ftchaos.platforms.kubernetes import examination as of_kubernetes
+
+        return of_kubernetes.examine(config, name, progress)
+    raise Invalid(
+        f"nothing is documented of {name!r}, which is on the platform {where}",
+        "name an environment on aws or kubernetes",
+    )
 
 
 def _python(here: Distribution) -> list[Finding]:

@@ -8,45 +8,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 
+from ftchaos.platforms.findings import Finding, Unread, judgement
 from ftchaos.units import human_duration
 
-Status = Literal["met", "not met", "unknown"]
+__all__ = ["Described", "Finding", "Seen", "Unread", "judged"]
+
 Described = dict[str, Any]
 
 RETENTION_DAYS = 30
 ZONES = 3
 NEWEST_POINT = timedelta(hours=26)  # a daily backup, an hour until it begins, and one until it has been taken
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One claim that was looked at.
-
-    Attributes:
-        seen: what was read, or why nothing was.
-        hint: what to do about it; empty where it is met.
-    """
-
-    claim: str
-    status: Status
-    seen: str
-    hint: str = ""
-
-
-@dataclass(frozen=True)
-class Unread:
-    """Something that could not be read.
-
-    Attributes:
-        denied: the permission that is missing, if it was that.
-        unnamed: the key of the configuration that would say what to read.
-    """
-
-    why: str
-    denied: str = ""
-    unnamed: str = ""
 
 
 @dataclass(frozen=True)
@@ -88,16 +61,6 @@ def judged(seen: Seen) -> list[Finding]:
     return [finding for judge in _CLAIMS for finding in judge(seen)]
 
 
-def _of(claim: str, part: Any, judge: Callable[[Any], tuple[bool, str, str]]) -> Iterator[Finding]:
-    """A finding from a judgement (is it so, what was seen, what to do), unknown where nothing was read."""
-    if isinstance(part, Unread):
-        hint = f"name it in the configuration: {part.unnamed}" if part.unnamed else ""
-        yield Finding(claim, "unknown", part.why, hint or (f"allow {part.denied}" if part.denied else ""))
-        return
-    met, what, hint = judge(part)
-    yield Finding(claim, "met" if met else "not met", what, "" if met else hint)
-
-
 def _multi_az(seen: Seen) -> Iterator[Finding]:
     def judge(database: Described) -> tuple[bool, str, str]:
         hint = "modify-db-instance --multi-az: without a standby, the loss of one zone is a restore"
@@ -108,7 +71,7 @@ def _multi_az(seen: Seen) -> Iterator[Finding]:
             return True, f"standby in {database.get('SecondaryAvailabilityZone') or 'another zone'}", ""
         return False, "the database has no standby", hint
 
-    return _of("database in several zones", seen.database, judge)
+    return judgement("database in several zones", seen.database, judge)
 
 
 def _retention(seen: Seen) -> Iterator[Finding]:
@@ -117,7 +80,7 @@ def _retention(seen: Seen) -> Iterator[Finding]:
         hint = f"set the backup retention period to {RETENTION_DAYS} days or more"
         return days >= RETENTION_DAYS, f"backups are kept for {_counted(days, 'day')}", hint
 
-    return _of("backups kept for 30 days", seen.database, judge)
+    return judgement("backups kept for 30 days", seen.database, judge)
 
 
 def _point_in_time(seen: Seen) -> Iterator[Finding]:
@@ -129,7 +92,7 @@ def _point_in_time(seen: Seen) -> Iterator[Finding]:
         what = f"restorable until {human_duration(lag_s)} ago, {human_duration(seen.rpo_s)} were promised"
         return lag_s <= seen.rpo_s, what, "see the events of the database: the shipping of its log is late"
 
-    return _of("point-in-time recovery", seen.database, judge)
+    return judgement("point-in-time recovery", seen.database, judge)
 
 
 def _plan(seen: Seen) -> Iterator[Finding]:
@@ -142,7 +105,7 @@ def _plan(seen: Seen) -> Iterator[Finding]:
         what = f"{_counted(len(rules), 'rule')}, kept {longest}"
         return None in kept or max(kept) >= RETENTION_DAYS, what, f"keep recovery points {RETENTION_DAYS} days"
 
-    return _of("backup plan", seen.plan, judge)
+    return judgement("backup plan", seen.plan, judge)
 
 
 def _newest_point(seen: Seen) -> Iterator[Finding]:
@@ -155,7 +118,7 @@ def _newest_point(seen: Seen) -> Iterator[Finding]:
         hint = "see the backup jobs of the plan: none has been completed for more than a day"
         return age <= NEWEST_POINT, what, hint
 
-    return _of("newest recovery point", seen.points, judge)
+    return judgement("newest recovery point", seen.points, judge)
 
 
 def _encryption(seen: Seen) -> Iterator[Finding]:
@@ -167,15 +130,15 @@ def _encryption(seen: Seen) -> Iterator[Finding]:
         hint = "make a new replication group with encryption at rest: it cannot be switched on"
         return _switch(group.get("AtRestEncryptionEnabled"), "encrypted", hint)
 
-    yield from _of("database encrypted", seen.database, of_database)
-    yield from _of("Redis encrypted", seen.redis, of_redis)
+    yield from judgement("database encrypted", seen.database, of_database)
+    yield from judgement("Redis encrypted", seen.redis, of_redis)
 
 
 def _protection(seen: Seen) -> Iterator[Finding]:
     def judge(database: Described) -> tuple[bool, str, str]:
         return _switch(database.get("DeletionProtection"), "on", "switch deletion protection on")
 
-    return _of("deletion protection", seen.database, judge)
+    return judgement("deletion protection", seen.database, judge)
 
 
 def _servers(seen: Seen) -> Iterator[Finding]:
@@ -186,7 +149,7 @@ def _servers(seen: Seen) -> Iterator[Finding]:
         what = f"{_counted(len(servers), 'instance')} in {_listed(zones)}"
         return len(zones) >= ZONES, what, f"spread the servers over {ZONES} zones"
 
-    return _of("servers in three zones", seen.servers, judge)
+    return judgement("servers in three zones", seen.servers, judge)
 
 
 def _database_zones(seen: Seen) -> Iterator[Finding]:
@@ -198,12 +161,12 @@ def _database_zones(seen: Seen) -> Iterator[Finding]:
         hint = "add a subnet of each zone to the database's subnet group"
         return len(zones) >= ZONES, f"may be in {_listed(sorted(zones))}", hint
 
-    return _of("database may be in three zones", seen.database, judge)
+    return judgement("database may be in three zones", seen.database, judge)
 
 
 def _replicas(seen: Seen) -> Iterator[Finding]:
     if isinstance(seen.database, Unread):
-        yield from _of("replicas in other zones", seen.database, lambda _: (False, "", ""))
+        yield from judgement("replicas in other zones", seen.database, lambda _: (False, "", ""))
         return
     writer = _writer(seen.database)
 
@@ -216,7 +179,7 @@ def _replicas(seen: Seen) -> Iterator[Finding]:
             return False, f"{_listed(beside)} in {writer}, as is the writer", "move it to another zone"
         return True, f"in {_listed(zones)}; the writer in {writer}", ""
 
-    yield from _of("replicas in other zones", seen.replicas, judge)
+    yield from judgement("replicas in other zones", seen.replicas, judge)
 
 
 def _writer(database: Described) -> str:
@@ -242,7 +205,7 @@ def _redis(seen: Seen) -> Iterator[Finding]:
             return False, f"shard {_listed(together)} is in one zone only", "add a replica in another zone"
         return True, f"{_counted(len(group.get('NodeGroups', ())), 'shard')}, each in two zones or more", ""
 
-    return _of("Redis in several zones", seen.redis, judge)
+    return judgement("Redis in several zones", seen.redis, judge)
 
 
 def _secret(seen: Seen) -> Iterator[Finding]:
@@ -255,7 +218,7 @@ def _secret(seen: Seen) -> Iterator[Finding]:
         rotated = secret.get("LastRotatedDate")
         return True, f"rotated at {rotated:%Y-%m-%d}" if rotated else "on, and not due yet", ""
 
-    return _of("secret rotated", seen.secret, judge)
+    return judgement("secret rotated", seen.secret, judge)
 
 
 def _buckets(seen: Seen) -> Iterator[Finding]:
@@ -265,7 +228,7 @@ def _buckets(seen: Seen) -> Iterator[Finding]:
             return False, f"{_listed(without)} keeps no versions", "switch versioning on"
         return True, _listed(sorted(versioning)), ""
 
-    return _of("buckets versioned", seen.versioning, judge)
+    return judgement("buckets versioned", seen.versioning, judge)
 
 
 def _quotas(seen: Seen) -> Iterator[Finding]:
@@ -286,7 +249,7 @@ def _quotas(seen: Seen) -> Iterator[Finding]:
         part = {one["AccountQuotaName"]: one["Max"] - one["Used"] for one in seen.quotas}
         if unnamed := sorted(set(needed) - set(part)):
             part = Unread(f"RDS does not say how many {_listed(unnamed)} there may be")
-    return _of("quotas for a drill", part, judge)
+    return judgement("quotas for a drill", part, judge)
 
 
 def _drill(seen: Seen) -> Iterator[Finding]:
@@ -295,7 +258,7 @@ def _drill(seen: Seen) -> Iterator[Finding]:
         hint = "name subnets in two zones or more, as RDS demands of a subnet group"
         return len(zones) > 1, f"{_counted(len(subnets), 'subnet')} in {_listed(zones) or 'no zone'}", hint
 
-    return _of("a place for drills", seen.subnets, judge)
+    return judgement("a place for drills", seen.subnets, judge)
 
 
 def _permissions(seen: Seen) -> Iterator[Finding]:

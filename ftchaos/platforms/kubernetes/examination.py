@@ -1,0 +1,78 @@
+"""What the doctor reads of a cluster: lists of the application's namespaces, page by page, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ftchaos.config import Config, Environment
+from ftchaos.errors import Invalid
+from ftchaos.platforms.findings import Finding, Unread
+from ftchaos.platforms.kubernetes import drift, live, manifests, survey
+from ftchaos.platforms.kubernetes.access import Access, ApiFailed, Denied, Place, Unanswered
+from ftchaos.platforms.kubernetes.claims import Seen, judged
+
+T = TypeVar("T")
+
+
+def examine(config: Config, name: str, progress: Callable[[str], None]) -> list[Finding]:
+    """A finding for each claim of an environment on Kubernetes, harming nothing.
+
+    Raises:
+        Invalid: the configuration or the kubeconfig is of no use.
+        Refused: this is another cluster than was meant.
+    """
+    settings = config.declared(name)
+    access = Access(Place.of(name, settings))
+    access.ensure_right_place()
+    return judged(_seen(access, settings, config.path, progress))
+
+
+def _seen(access: Access, settings: Environment, config: Path | None, progress: Callable[[str], None]) -> Seen:
+    spaces = access.place.namespaces
+
+    def part(what: str, read: Callable[[], T]) -> T | Unread:
+        progress(f"reading the {what}")
+        try:
+            return read()
+        except Denied as error:
+            return Unread(error.fact, denied=what)
+        except (ApiFailed, Unanswered) as error:
+            return Unread(error.fact)
+
+    def listed(resource: str, kind: str = "") -> list[dict[str, Any]]:
+        found = survey.every(access, resource, spaces)
+        return [{**one, "kind": kind} for one in found] if kind else found
+
+    return Seen(
+        part("nodes", lambda: survey.nodes(access)),
+        part("pods", lambda: survey.pods(access, spaces)),
+        part("workloads", lambda: listed("deployments", "Deployment") + listed("statefulsets", "StatefulSet")),
+        part("disruption budgets", lambda: listed("poddisruptionbudgets")),
+        part("autoscalers", lambda: listed("horizontalpodautoscalers")),
+        part("volume claims", lambda: listed("persistentvolumeclaims")),
+        part("volumes", lambda: list(access.pages("persistentvolumes"))),
+        part("manifests", lambda: _drift(access, settings, config)),
+    )
+
+
+def _drift(access: Access, settings: Environment, config: Path | None) -> list[drift.Difference] | Unread:
+    folder = settings.kubernetes.manifests if settings.kubernetes else None
+    if folder is None:
+        return Unread("nobody says what it is meant to hold", unnamed="kubernetes.manifests")
+    try:
+        written = manifests.read((config.parent if config else Path()) / folder.expanduser())
+    except Invalid as error:
+        return Unread(error.fact)
+    found, unread = live.read(access, written)
+    spaces = access.place.namespaces
+    differing = drift.compare(
+        [one for one in written if one not in unread], found, spaces[0] if len(spaces) == 1 else ""
+    )
+    if unread and not differing:
+        kinds = ", ".join(sorted({str(one.name) for one in unread})[:5])
+        return Unread(
+            f"{len(unread)} of {len(written)} manifests are of kinds or namespaces that are not read: {kinds}"
+        )
+    return differing

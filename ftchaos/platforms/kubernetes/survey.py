@@ -1,0 +1,88 @@
+"""Reads the inventory: whole lists page by page, of the application's namespaces only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from ftchaos import cloud
+from ftchaos.errors import Refused
+from ftchaos.platforms.kubernetes import inventory
+from ftchaos.platforms.kubernetes.inventory import Inventory, Node, Pod
+
+if TYPE_CHECKING:
+    from ftchaos.config import Environment
+    from ftchaos.platforms.kubernetes.access import Access
+
+KINDS = {
+    "Deployment": "deployments", "StatefulSet": "statefulsets", "DaemonSet": "daemonsets", "ReplicaSet": "replicasets",
+}  # fmt: skip
+
+
+def of(access: Access, settings: Environment, *, everywhere: bool = False) -> Inventory:
+    """The inventory of an environment as it is configured; see :func:`take`."""
+    return take(access, tag=settings.tag, client_zone=settings.client_zone or "", everywhere=everywhere)
+
+
+def take(access: Access, *, tag: str = cloud.TAG, client_zone: str = "", everywhere: bool = False) -> Inventory:
+    """How the cluster stands now.
+
+    Args:
+        tag: the label or annotation of namespaces and nodes that may be harmed.
+        client_zone: where the clients of the run are, or ``outside``.
+        everywhere: whether to look at the pods of all namespaces, which few credentials may: a fault that takes whole
+            nodes must know who else is on them.
+
+    Raises:
+        Refused: a namespace of the application is not there or does not carry the tag, or something may not be read.
+    """
+    access.ensure_right_place()
+    for name in access.place.namespaces:
+        found = access.get("namespaces", "", name)
+        if found is None or not inventory.carries(found, tag):
+            raise Refused(
+                f"the namespace {name} does not carry the label {tag}" if found else f"there is no namespace {name}",
+                f"allow faults in it: kubectl label namespace {name} {tag}" if found else "correct the configuration",
+            )
+    spaces = access.place.namespaces
+    return Inventory(
+        place=access.place.to_json(),
+        tag=tag,
+        namespaces=spaces,
+        nodes=tuple(nodes(access, tag)),
+        pods=tuple(pods(access, spaces)),
+        wanted=wanted(access, spaces),
+        policies=tuple(every(access, "networkpolicies", spaces)),
+        foreign=tuple(_foreign(access, spaces)) if everywhere else None,
+        client_zone=client_zone,
+    )
+
+
+def every(access: Access, resource: str, namespaces: Iterable[str]) -> list[dict[str, Any]]:
+    """All objects of a kind in these namespaces."""
+    return [one for namespace in namespaces for one in access.pages(resource, namespace)]
+
+
+def nodes(access: Access, tag: str = cloud.TAG) -> list[Node]:
+    return [inventory.node(one, tag) for one in access.pages("nodes")]
+
+
+def pods(access: Access, namespaces: Iterable[str]) -> list[Pod]:
+    """The pods of these namespaces that have not ended, each with what brings it back."""
+    spaces = list(namespaces)
+    return inventory.pods(every(access, "pods", spaces), every(access, "replicasets", spaces))
+
+
+def wanted(access: Access, namespaces: Iterable[str]) -> dict[str, int]:
+    """How many pods each workload is to have."""
+    spaces = list(namespaces)
+    found: dict[str, int] = {}
+    for kind, resource in KINDS.items():
+        found |= inventory.wanted(kind, every(access, resource, spaces))
+    return found
+
+
+def _foreign(access: Access, namespaces: Iterable[str]) -> list[Pod]:
+    """The pods of all other namespaces."""
+    mine = set(namespaces)
+    return [one for one in inventory.pods(access.pages("pods")) if one.namespace not in mine]

@@ -1,0 +1,219 @@
+"""The doctor of a cluster: a sound application has no weakness, and each that is planted is found by its claim."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from cluster.standin.server import Standin
+from workplaces import Workplace
+
+Obj = dict[str, Any]
+SPACE, ZONES = "file-transfer-api", ("a", "b", "c")
+LABELS = {"app": "api"}
+POD: Obj = {
+    "containers": [
+        {
+            "name": "api", "image": "api:1.2",
+            "readinessProbe": {"httpGet": {"path": "/ready", "port": 8080}},
+        }
+    ],
+    "topologySpreadConstraints": [
+        {
+            "maxSkew": 1, "topologyKey": "topology.kubernetes.io/zone", "whenUnsatisfiable": "DoNotSchedule",
+            "labelSelector": {"matchLabels": LABELS},
+        }
+    ],
+}  # fmt: skip
+
+
+def _object(version: str, kind: str, name: str, spec: Obj, status: Obj | None = None, **metadata: Any) -> Obj:
+    found = {"apiVersion": version, "kind": kind, "metadata": {"name": name, **metadata}, "spec": spec}
+    return found | ({"status": status} if status else {})
+
+
+def sound() -> list[Obj]:
+    """Three nodes in as many zones, three replicas on them, and what belongs to those."""
+    ready = {"conditions": [{"type": "Ready", "status": "True"}]}
+    here = {"namespace": SPACE}
+    template = {"metadata": {"labels": LABELS}, "spec": copy.deepcopy(POD)}
+    select = {"matchLabels": LABELS}
+    nodes = [
+        _object("v1", "Node", f"node-{one}", {}, ready, labels={"topology.kubernetes.io/zone": f"eu-1{one}"})
+        for one in ZONES
+    ]
+    owned = [{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "api-1", "uid": "2", "controller": True}]
+    pods = [
+        _object(
+            "v1", "Pod", f"api-1-{one}", {**copy.deepcopy(POD), "nodeName": f"node-{one}"},
+            {"phase": "Running", **ready}, **here, labels=LABELS, ownerReferences=owned,
+        )
+        for one in ZONES
+    ]  # fmt: skip
+    above = [{"apiVersion": "apps/v1", "kind": "Deployment", "name": "api", "uid": "1", "controller": True}]
+    scaled = {"scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "api"}, "maxReplicas": 9}
+    counted = {"expectedPods": 3, "currentHealthy": 3, "desiredHealthy": 2, "disruptionsAllowed": 1}
+    budget = {"minAvailable": 2, "selector": select}
+    claim = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}, "volumeName": "files"}
+    volume = {"capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"], "nfs": {"server": "a", "path": "/"}}
+    workload = {"replicas": 3, "selector": select, "template": template}
+    return [
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SPACE}}, *nodes,
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default", **here}},
+        _object("apps/v1", "Deployment", "api", copy.deepcopy(workload), **here),
+        _object("apps/v1", "ReplicaSet", "api-1", copy.deepcopy(workload), **here, ownerReferences=above),
+        *pods,
+        _object("policy/v1", "PodDisruptionBudget", "api", budget, counted, **here),
+        _object("autoscaling/v2", "HorizontalPodAutoscaler", "api", scaled, {"currentReplicas": 3}, **here),
+        _object("v1", "PersistentVolume", "files", volume),
+        _object("v1", "PersistentVolumeClaim", "files", claim, **here),
+    ]  # fmt: skip
+
+
+class Doctor:
+    """A cluster with an application, and what the doctor says of it."""
+
+    def __init__(self, cluster: Standin, place: Workplace) -> None:
+        self.cluster, self.place = cluster, place
+
+    def build(self, objects: list[Obj]) -> None:
+        for obj in objects:
+            if obj["kind"] == "ServiceAccount" and self.cluster.all("v1", "ServiceAccount", SPACE):
+                continue  # the cluster has made it
+            (made,) = self.cluster.create({key: one for key, one in obj.items() if key != "status"})
+            if status := obj.get("status"):
+                self.cluster.request("PATCH", f"{self.cluster.path(made)}/status", {"status": status})
+        written = [one for one in objects if one["kind"] in ("Deployment", "PodDisruptionBudget")]
+        (self.place.folder / "manifests.yaml").write_text(
+            yaml.safe_dump_all([{key: part for key, part in one.items() if key != "status"} for one in written])
+        )
+        (self.place.folder / "ftchaos.yaml").write_text(
+            f"environments: {{staging: {{platform: kubernetes, kubernetes: {{context: standin, namespaces: [{SPACE}],"
+            f" kubeconfig: {self.cluster.kubeconfig}, manifests: manifests.yaml}}}}}}\n"
+        )
+
+    def examine(self) -> tuple[int, dict[str, Obj]]:
+        """Its exit code, and its findings by claim."""
+        done = self.place.run("doctor", "--environment", "staging", "--json")
+        return done.exit_code, {one["claim"]: one for one in done.json}
+
+
+@pytest.fixture
+def doctor(cluster: Standin, tmp_path: Path) -> Doctor:
+    return Doctor(cluster, Workplace(tmp_path))
+
+
+def test_of_a_sound_application_every_claim_is_met_and_nothing_is_written(doctor: Doctor) -> None:
+    doctor.build(sound())
+    doctor.cluster.clear()
+    code, findings = doctor.examine()
+
+    assert (0, {"met"}) == (code, {one["status"] for one in findings.values()}), findings
+    assert 10 == len(findings)
+    assert [] == doctor.cluster.requests(writes=True)
+
+
+def _of(objects: list[Obj], kind: str) -> list[Obj]:
+    return [one for one in objects if one["kind"] == kind]
+
+
+def _everywhere(objects: list[Obj], change: Callable[[Obj], Any]) -> None:
+    for one in (*_of(objects, "Deployment"), *_of(objects, "ReplicaSet")):
+        change(one["spec"]["template"]["spec"])
+
+
+WEAKNESSES: dict[str, tuple[Callable[[list[Obj]], Any], str, str]] = {
+    "all replicas in one zone": (
+        lambda objects: [one["spec"].update(nodeName="node-a") for one in _of(objects, "Pod")],
+        "replicas in several zones",
+        "Deployment file-transfer-api/api in eu-1a",
+    ),
+    "no budget": (
+        lambda objects: objects.remove(_of(objects, "PodDisruptionBudget")[0]),
+        "disruption budgets",
+        "none for Deployment file-transfer-api/api",
+    ),
+    "a budget that forbids any eviction": (
+        lambda objects: _of(objects, "PodDisruptionBudget")[0]["status"].update(disruptionsAllowed=0),
+        "budgets allow an eviction",
+        "no pod may ever be evicted: file-transfer-api/api",
+    ),
+    "an autoscaler at its maximum": (
+        lambda objects: _of(objects, "HorizontalPodAutoscaler")[0]["status"].update(currentReplicas=9),
+        "autoscalers have room",
+        "at the maximum: file-transfer-api/api at 9",
+    ),
+    "nothing keeps them apart": (
+        lambda objects: _everywhere(objects, lambda pod: pod.pop("topologySpreadConstraints")),
+        "replicas are kept apart",
+        "not kept apart: Deployment file-transfer-api/api",
+    ),
+    "a probe that always says yes": (
+        lambda objects: _everywhere(
+            objects, lambda pod: pod["containers"][0].update(readinessProbe={"exec": {"command": ["true"]}})
+        ),
+        "readiness is asked for",
+        "api always says yes",
+    ),
+    "a volume of one zone": (
+        lambda objects: _of(objects, "PersistentVolume")[0]["spec"].update(
+            nodeAffinity={
+                "required": {
+                    "nodeSelectorTerms": [
+                        {
+                            "matchExpressions": [
+                                {"key": "topology.kubernetes.io/zone", "operator": "In", "values": ["eu-1a"]}
+                            ]
+                        }
+                    ]
+                }
+            }
+        ),
+        "volumes in reach of another zone",
+        "tied to one zone: file-transfer-api/files in eu-1a",
+    ),
+    "a zone less": (
+        lambda objects: objects.remove(_of(objects, "Node")[2]),
+        "nodes in three zones",
+        "ready nodes in eu-1a, eu-1b",
+    ),
+}
+
+
+@pytest.mark.parametrize("which", WEAKNESSES)
+def test_a_planted_weakness_is_found(which: str, doctor: Doctor) -> None:
+    plant, claim, words = WEAKNESSES[which]
+    objects = sound()
+    plant(objects)
+    doctor.build(objects)
+    code, findings = doctor.examine()
+
+    assert 1 == code
+    assert "not met" == findings[claim]["status"]
+    assert words in findings[claim]["seen"]
+    assert findings[claim]["hint"]
+    assert [claim] == [name for name, one in findings.items() if one["status"] != "met"]
+
+
+def test_what_was_changed_by_hand_is_found(doctor: Doctor) -> None:
+    doctor.build(sound())
+    where = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "api", "namespace": SPACE}}
+    doctor.cluster.request("PATCH", doctor.cluster.path(where), {"spec": {"replicas": 5}})
+    code, findings = doctor.examine()
+
+    assert 1 == code
+    assert "spec.replicas is 5, and 3 is written" in findings["as its manifests say"]["seen"]
+
+
+def test_what_may_not_be_read_is_unknown_and_never_met(doctor: Doctor) -> None:
+    doctor.build(sound())
+    doctor.cluster.fail_next("Forbidden", "list", "poddisruptionbudgets", 10)
+    code, findings = doctor.examine()
+
+    assert 3 == code
+    assert "unknown" == findings["disruption budgets"]["status"]
+    assert "unknown" == findings["budgets allow an eviction"]["status"]
