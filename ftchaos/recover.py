@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = ["forget", "undo_log"]  # of the notes; to be had here too
 
-WAIT_S = 300.0
-"""How long one recovery waits for another of the same run."""
+WAIT_S = 1800.0
+"""How long one recovery waits for another of the same run: RDS takes its time to delete a database."""
 
 LISTEN_S = 3.0
 """A run looks four times a second whether it shall stop."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,11 @@ from standin import database as databases
 from standin import processes
 from standin.call import Call, Refused
 from standin.database import Database
+from standin.groups import check_groups, options, put_into_groups
 from standin.instances import Instances
 from standin.proxy import Proxy
 from standin.records import BUSY
-from standin.world import Instance, World, aware, now, rds
+from standin.world import Instance, World, now, rds
 
 
 @dataclass
@@ -30,6 +32,7 @@ class Cluster:
         back: the address of the readers, which has the same port.
         image: what its volume begins from; None until it is restored.
         password: of the master account, when it is new.
+        earliest_at: before this nothing can be restored.
         members: the records of its instances, the writer first.
     """
 
@@ -40,6 +43,11 @@ class Cluster:
     password: str | None
     earliest_at: datetime.datetime = field(default_factory=now)
     members: list[Instance] = field(default_factory=list)
+
+    @property
+    def writer(self) -> Database | None:
+        """The server that has the volume; None where no instance is up."""
+        return self.members[0].database if self.members else None
 
     def lead(self) -> None:
         """Let both addresses lead to who is there."""
@@ -55,11 +63,11 @@ class Aurora:
         self.world = world
         self._instances = instances
         self.clusters: dict[str, Cluster] = {}
+        self.final: Callable[[Cluster, str], object] = lambda cluster, name: None
         world.resets.append(self._reset)
         self._amend()
         self.handlers: dict[tuple[str, str], Any] = {
             ("rds", "CreateDBCluster"): self.create,
-            ("rds", "RestoreDBClusterToPointInTime"): self.restore_point,
             ("rds", "FailoverDBCluster"): self.failover,
             ("rds", "DeleteDBCluster"): self.delete,
             ("rds", "ModifyDBCluster"): self.modify,
@@ -68,37 +76,21 @@ class Aurora:
         }
 
     def create(self, call: Call) -> Any:
+        check_groups(call.region, call.params)
         answer = call.moto()
         if not answer.ok:
             return answer
-        return self._new(call, databases.fresh()[0], call.params.get("MasterUserPassword"))
-
-    def restore_point(self, call: Call) -> Any:
-        source = self._need(call.region, call.params["SourceDBClusterIdentifier"])
-        wanted = call.params.get("RestoreToTime")
-        latest = self._latest(source)
-        if not wanted and not call.params.get("UseLatestRestorableTime"):
-            raise Refused("InvalidParameterCombination", "RestoreToTime or UseLatestRestorableTime is needed.")
-        if latest is None or (wanted and not source.earliest_at <= aware(wanted) <= latest):
-            raise Refused("InvalidRestoreFault", f"RestoreToTime is not between {source.earliest_at} and {latest}.")
-        if not source.members or source.members[0].database is None:
-            raise Refused("InvalidDBClusterStateFault", "the cluster has no writer")
-        answer = call.moto()
-        if not answer.ok:
-            return answer
-        made = self._new(call, None, None)
-        cluster = self._need(call.region, call.params["DBClusterIdentifier"])
-        model, params = cluster.model, call.params
-        model.deletion_protection = params.get("DeletionProtection", False)
-        model.tags = params.get("Tags", [])
-        self.world.beside(self._fill, cluster, source.members[0].database, aware(wanted) if wanted else latest)
-        return made
+        model = rds(call.region).clusters[call.params["DBClusterIdentifier"]]
+        put_into_groups(call.region, model, call.params)
+        cluster = self.adopt(model, databases.fresh()[0], call.params.get("MasterUserPassword"))
+        self.world.beside(self._become_available, cluster)
+        return {"DBCluster": model}
 
     def create_instance(self, call: Call) -> Any:
         name = call.params.get("DBClusterIdentifier")
         if not name:
             return self._instances.create(call)
-        cluster = self._need(call.region, name)
+        cluster = self.need(call.region, name)
         if cluster.image is None or cluster.model.status not in ("available", "modifying"):
             raise Refused("InvalidDBClusterStateFault", f"the cluster is {cluster.model.status}")
         answer = call.moto()
@@ -113,7 +105,7 @@ class Aurora:
         return {"DBInstance": model}
 
     def failover(self, call: Call) -> Any:
-        cluster = self._need(call.region, call.params["DBClusterIdentifier"])
+        cluster = self.need(call.region, call.params["DBClusterIdentifier"])
         if cluster.model.status != "available":
             raise Refused("InvalidDBClusterStateFault", f"the cluster is {cluster.model.status}")
         target = call.params.get("TargetDBInstanceIdentifier")
@@ -126,23 +118,29 @@ class Aurora:
         return {"DBCluster": cluster.model}
 
     def modify(self, call: Call) -> Any:
-        cluster = self._need(call.region, call.params["DBClusterIdentifier"])
+        cluster = self.need(call.region, call.params["DBClusterIdentifier"])
+        if cluster.model.status != "available":
+            raise Refused("InvalidDBClusterStateFault", f"the cluster is {cluster.model.status}")
+        check_groups(call.region, call.params)
         answer = call.moto()
-        password = call.params.get("MasterUserPassword")
-        if answer.ok and password and cluster.members and cluster.members[0].database:
-            self.world.beside(self._change_password, cluster, password)
+        if answer.ok:
+            self.world.beside(self._change, cluster, call.params.get("MasterUserPassword"))
+            cluster.model.status = "modifying"
         return answer
 
     def delete(self, call: Call) -> Any:
-        cluster = self._need(call.region, call.params["DBClusterIdentifier"])
+        cluster = self.need(call.region, call.params["DBClusterIdentifier"])
         if cluster.model.deletion_protection:
             raise Refused("InvalidParameterCombination", "Cannot delete protected Cluster, disable its protection.")
         if [one for one in cluster.members if one.model.status != "deleting"]:
             raise Refused("InvalidDBClusterStateFault", "Cluster cannot be deleted, it still contains DB instances.")
         if cluster.model.status in BUSY:
             raise Refused("InvalidDBClusterStateFault", f"the cluster is {cluster.model.status}")
-        if not call.params.get("SkipFinalSnapshot"):
-            raise Refused("InvalidParameterCombination", "the stand-in takes no final snapshot of a cluster")
+        final = call.params.get("FinalDBSnapshotIdentifier")
+        if bool(final) == bool(call.params.get("SkipFinalSnapshot")):
+            raise Refused("InvalidParameterCombination", "either FinalDBSnapshotIdentifier or SkipFinalSnapshot")
+        if final:
+            self.final(cluster, final)
         cluster.model.status = "deleting"
         self.world.beside(self._remove, cluster, call.region)
         return {"DBCluster": cluster.model}
@@ -161,28 +159,17 @@ class Aurora:
 
     # What happens beside ----------------------------------------------------------------------------------------
 
-    def _new(self, call: Call, image: Path | None, password: str | None) -> Any:
-        model = rds(call.region).clusters[call.params["DBClusterIdentifier"]]
+    def adopt(self, model: Any, image: Path | None, password: str | None) -> Cluster:
+        """Keep a record of a new cluster, which is ``creating``, and give it its two addresses."""
         front, back = _pair(self.world)
         cluster = Cluster(model, front, back, image, password)
         model.status, model.port = "creating", front.port
         self.clusters[model.arn] = cluster
-        if image is not None:
-            self.world.beside(self._become_available, cluster)
-        return {"DBCluster": model}
+        return cluster
 
     def _become_available(self, cluster: Cluster) -> None:
         time.sleep(self.world.settings.creating_s)
         cluster.model.status = "available"
-
-    def _fill(self, cluster: Cluster, source: Database, at: datetime.datetime) -> None:
-        begun = time.monotonic()
-        image = self.world.path("volume")
-        source.restore(image, at)
-        cluster.image = image
-        time.sleep(max(0.0, begun + self.world.settings.creating_s - time.monotonic()))
-        cluster.model.status = "available"
-        self._tell(cluster, f"Restored cluster to {at:%Y-%m-%d %H:%M:%S}", "restoration")
 
     def _bring_up(self, cluster: Cluster, record: Instance) -> None:
         begun = time.monotonic()
@@ -190,6 +177,7 @@ class Aurora:
         database = self.world.database(record.model.db_instance_identifier, cluster.image)
         leads = record is cluster.members[0]
         database.read_only = not leads
+        database.options = options(record)
         database.begin()
         if leads and cluster.password:
             database.account(cluster.model.master_username, cluster.password)
@@ -207,7 +195,7 @@ class Aurora:
         writer = cluster.members[0]
         assert writer.database is not None
         assert heir.database is not None
-        self._tell(cluster, f"Started cross AZ failover to DB instance: {heir.model.resource_id}", "failover")
+        self.tell(cluster, f"Started cross AZ failover to DB instance: {heir.model.resource_id}", "failover")
         begun = time.monotonic()
         for record in (writer, heir):
             record.model.status = "rebooting"
@@ -228,12 +216,17 @@ class Aurora:
         for record in (heir, writer):
             record.model.status = "available"
         cluster.model.status = "available"
-        self._tell(cluster, f"Completed failover to DB instance: {heir.model.resource_id}", "failover")
+        self.tell(cluster, f"Completed failover to DB instance: {heir.model.resource_id}", "failover")
 
-    def _change_password(self, cluster: Cluster, password: str) -> None:
-        cluster.model.status = "resetting-master-credentials"
-        time.sleep(self.world.settings.password_s)
-        cluster.members[0].database.account(cluster.model.master_username, password)  # type: ignore[union-attr]
+    def _change(self, cluster: Cluster, password: str | None) -> None:
+        writer = cluster.writer
+        if password and writer:
+            cluster.model.status = "resetting-master-credentials"
+            time.sleep(self.world.settings.password_s)
+            writer.account(cluster.model.master_username, password)
+        else:
+            cluster.password = password or cluster.password
+            time.sleep(self.world.settings.modifying_s)
         cluster.model.status = "available"
 
     def _forget_member(self, cluster: Cluster, record: Instance) -> None:
@@ -249,17 +242,20 @@ class Aurora:
         self.clusters.pop(cluster.model.arn, None)
         rds(region).clusters.pop(cluster.model.db_cluster_identifier, None)
 
-    def _latest(self, cluster: Cluster) -> datetime.datetime | None:
+    def latest(self, cluster: Cluster) -> datetime.datetime | None:
+        """See :func:`standin.records.latest`."""
         at = (now() - datetime.timedelta(seconds=self.world.settings.lag_s)).replace(microsecond=0)
         return at if at >= cluster.earliest_at.replace(microsecond=0) else None
 
-    def _need(self, region: str, name: str) -> Cluster:
+    def need(self, region: str, name: str) -> Cluster:
+        """The record of a cluster, by its name or ARN; refused where there is none."""
         model = rds(region).clusters.get(name.rpartition(":")[2])
         if model is None or model.arn not in self.clusters:
             raise Refused("DBClusterNotFoundFault", f"DBCluster {name} not found.", 404)
         return self.clusters[model.arn]
 
-    def _tell(self, cluster: Cluster, message: str, category: str) -> None:
+    def tell(self, cluster: Cluster, message: str, category: str) -> None:
+        """Leave an event of a cluster."""
         model = cluster.model
         self.world.event(model.region, "db-cluster", model.db_cluster_identifier, model.arn, message, category)
 
@@ -277,8 +273,12 @@ class Aurora:
         DBCluster.status = property(  # type: ignore[assignment]
             lambda model: model._status, lambda model, value: setattr(model, "_status", value)
         )
+        DBCluster.earliest_restorable_time = property(  # type: ignore[assignment]
+            lambda model: self.clusters[model.arn].earliest_at if model.arn in self.clusters else None,
+            lambda model, value: None,
+        )
         DBCluster.latest_restorable_time = property(  # type: ignore[assignment]
-            lambda model: self._latest(self.clusters[model.arn]) if model.arn in self.clusters else None
+            lambda model: self.latest(self.clusters[model.arn]) if model.arn in self.clusters else None
         )
 
 

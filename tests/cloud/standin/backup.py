@@ -255,7 +255,7 @@ class Backup:
             model.db_instance_identifier, name, snapshot_type="awsbackup", original_created_at=at.replace(tzinfo=None)
         )
         snapshot.created = at.astimezone(datetime.UTC).replace(tzinfo=None)
-        self._snapshots.take(record, snapshot)
+        self._snapshots.take(record.database, snapshot)
         self._points[snapshot.arn] = {
             "RecoveryPointArn": snapshot.arn,
             "BackupVaultName": vault,

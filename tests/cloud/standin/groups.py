@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from moto.kms.models import kms_backends
-from moto.rds.models import DBSubnetGroup, OptionGroup
+from moto.rds.models import DBClusterParameterGroup, DBSubnetGroup, OptionGroup
 
 from standin.call import Call, Refused
 from standin.world import ACCOUNT, Instance, ec2, rds
+
+REACHING = ("event_scheduler", "read_only", "max_connections", "local_infile")
+"""Parameters that reach the real servers; all of them are dynamic."""
 
 
 class Groups:
@@ -51,25 +54,59 @@ class Groups:
 
 
 def check_groups(region: str, params: dict[str, Any]) -> None:
-    """Refuse groups that are not in this region."""
+    """Refuse groups that are not in this region, and security groups that are not in the VPC of the subnets."""
     name = params.get("DBSubnetGroupName")
     if name and name not in rds(region).subnet_groups:
         raise Refused("DBSubnetGroupNotFoundFault", f"DB subnet group '{name}' does not exist.", 404)
-    for group in params.get("VpcSecurityGroupIds", []):
-        if ec2(region).get_security_group_from_id(group) is None:
-            raise Refused("InvalidParameterValue", f"Invalid security group: {group}")
-    group = params.get("DBParameterGroupName")
-    if group and not group.startswith("default.") and group not in rds(region).db_parameter_groups:
-        raise Refused("DBParameterGroupNotFound", f"DBParameterGroup not found: {group}", 404)
+    for one in params.get("VpcSecurityGroupIds", []):
+        group = ec2(region).get_security_group_from_id(one)
+        if group is None:
+            raise Refused("InvalidParameterValue", f"Invalid security group: {one}")
+        if name and group.vpc_id != rds(region).subnet_groups[name].vpc_id:
+            raise Refused(
+                "InvalidParameterCombination", f"The DB instance and EC2 security group {one} are in different VPCs."
+            )
+    for kind, key in (
+        ("DBParameterGroup", "db_parameter_groups"),
+        ("DBClusterParameterGroup", "db_cluster_parameter_groups"),
+    ):
+        wanted = params.get(f"{kind}Name")
+        if wanted and not wanted.startswith("default.") and wanted not in getattr(rds(region), key):
+            raise Refused("DBParameterGroupNotFound", f"{kind} not found: {wanted}", 404)
+
+
+def put_into_groups(region: str, cluster: Any, params: dict[str, Any]) -> None:
+    """Put moto's model of a cluster into the groups that a call names, and into defaults where it names none."""
+    name = params.get("DBSubnetGroupName")
+    subnets = rds(region).subnet_groups[name] if name else default_subnet_group(region)
+    cluster.db_subnet_group_name = subnets.name
+    default = ec2(region).get_default_security_group(subnets.vpc_id).id
+    cluster.vpc_security_group_ids = list(params.get("VpcSecurityGroupIds", [])) or [default]
+    family = family_of(cluster)
+    known = rds(region).db_cluster_parameter_groups
+    usual = f"default.{family}"
+    if usual not in known:
+        known[usual] = DBClusterParameterGroup(rds(region), usual, f"Default of {family}", family)
+    cluster.parameter_group = params.get("DBClusterParameterGroupName") or usual
+
+
+def family_of(model: Any) -> str:
+    """The family of parameter groups of an instance or a cluster, such as ``aurora-mysql8.0``."""
+    return f"{model.engine}{'.'.join(model.engine_version.split('.')[:2])}"
 
 
 def options(record: Instance) -> dict[str, Any]:
-    """The server options that its parameter group asks for."""
+    """The server options that its parameter group asks for, and that of its cluster."""
+    model = record.model
+    groups = list(model.db_parameter_groups())
+    if model.db_cluster_identifier:
+        groups.insert(0, rds(model.region).db_cluster_parameter_groups[model.cluster.parameter_group])
     wanted = {}
-    for group in record.model.db_parameter_groups():
+    for group in groups:
         for name, parameter in group.parameters.items():
-            if name in ("event_scheduler", "read_only", "max_connections", "local_infile"):
-                wanted[name.replace("_", "-")] = parameter["ParameterValue"]
+            value = parameter.get("ParameterValue")
+            if name in REACHING and value and not value.startswith("{"):  # "{TrueIfReplica}" is what we do anyway
+                wanted[name.replace("_", "-")] = value
     return wanted
 
 

@@ -12,7 +12,7 @@ from moto.rds.models import DBInstance
 from standin import database as databases
 from standin.call import Call, Refused
 from standin.database import Database
-from standin.groups import check_groups, default_subnet_group, options
+from standin.groups import check_groups, default_subnet_group, family_of, options
 from standin.records import BUSY, latest, need, state, tell
 from standin.snapshots import Snapshots
 from standin.world import Instance, Place, World, rds
@@ -262,7 +262,7 @@ class Instances:
         final = params.get("FinalDBSnapshotIdentifier")
         if final and not params.get("SkipFinalSnapshot"):
             snapshot = rds(region).create_db_snapshot(record.model.db_instance_identifier, final)
-            self._snapshots.take(record, snapshot)
+            self._snapshots.take(record.database, snapshot)
         time.sleep(self.world.settings.deleting_s)
         with self.world.lock:
             record.gone = True
@@ -293,6 +293,10 @@ def _amend(world: World) -> None:
             return None
         return latest(world, record)
 
+    def details(self: DBInstance) -> tuple[str, str]:
+        return family_of(self), f"default.{family_of(self)}"
+
+    DBInstance.default_db_parameter_group_details = details  # type: ignore[method-assign]
     DBInstance.endpoint = property(endpoint)  # type: ignore[assignment]
     DBInstance.latest_restorable_time = property(newest)  # type: ignore[assignment]
     DBInstance.save_automated_backup = lambda self: None  # type: ignore[method-assign]

@@ -20,6 +20,7 @@ from standin.interruption import Interruption
 from standin.restores import Restores
 from standin.snapshots import Snapshots
 from standin.targets import Targets
+from standin.volumes import Volumes
 from standin.world import World, now
 from standin.zones import Zones
 
@@ -35,13 +36,16 @@ def assemble(folder: Path) -> tuple[World, dict[tuple[str, str], Handler], Comma
     restores = Restores(world, databases, snapshots)
     caches = Caches(world)
     aurora = Aurora(world, databases)
+    volumes = Volumes(world, aurora, snapshots)
     backup = Backup(world, restores, snapshots)
     zones = Zones(world, databases, caches)
 
     def age(instance: str, by_s: float, region: str = "us-east-1") -> None:
-        """Let an instance have been there for longer: it can be restored to its first image at any time since."""
+        """Let an instance or a cluster have been there for longer: its first image can be had of any time since."""
         record = world.instance(region, instance)
-        assert record is not None, instance
+        if record is None:
+            aurora.need(region, instance).earliest_at = now() - datetime.timedelta(seconds=by_s)
+            return
         record.earliest_at = now() - datetime.timedelta(seconds=by_s)
         record.model.instance_create_time = record.earliest_at.replace(tzinfo=None)
 
@@ -62,7 +66,7 @@ def assemble(folder: Path) -> tuple[World, dict[tuple[str, str], Handler], Comma
     fis = Fis(world, Targets(aurora, caches), interruption)
     # Later ones come before earlier ones: Aurora has instances of its own.
     for part in (
-        Groups(), snapshots, databases, restores, aurora, caches, backup, zones, arc.Shifts(world), fis
+        Groups(), snapshots, databases, restores, aurora, volumes, caches, backup, zones, arc.Shifts(world), fis
     ):  # fmt: skip
         handlers |= part.handlers
     handlers["resourcegroupstaggingapi", "GetResources"] = tagging.get_resources

@@ -8,9 +8,10 @@ from typing import Any
 
 from ftchaos.mysql import template
 from standin.call import Call, Refused
+from standin.database import Database
 from standin.groups import check_key
 from standin.records import need, state
-from standin.world import Instance, World, rds
+from standin.world import World, rds
 
 
 class Snapshots:
@@ -32,15 +33,15 @@ class Snapshots:
         if not call_answer.ok:
             return call_answer
         snapshot = rds(call.region).database_snapshots[call.params["DBSnapshotIdentifier"]]
-        self.take(record, snapshot)
+        self.take(record.database, snapshot)
         return {"DBSnapshot": snapshot}
 
-    def take(self, record: Instance, snapshot: Any) -> None:
-        """Copy the data of an instance for a snapshot, which is available after a while."""
+    def take(self, database: Database, snapshot: Any) -> None:
+        """Copy the data of a server for a snapshot, of an instance or a cluster, which is available after a while."""
         snapshot.status, snapshot.percent_progress = "creating", 0
         image = self.world.images[snapshot.arn] = self.world.path("snapshot")
-        record.database.image(image)
-        self.world.beside(self._complete, snapshot, self.world.settings.snapshot_s, record.database.mend, image)
+        database.image(image)
+        self.world.beside(self.complete, snapshot, self.world.settings.snapshot_s, database.mend, image)
 
     def copy_snapshot(self, call: Call) -> Any:
         source = self.find(call.region, call.params["SourceDBSnapshotIdentifier"])
@@ -60,7 +61,7 @@ class Snapshots:
         target.source_db_snapshot_identifier = source.arn
         if source.region != call.region:
             target.database._db_subnet_group_name = None  # it is of the other region
-        self.world.beside(self._complete, target, self.world.settings.copy_s)
+        self.world.beside(self.complete, target, self.world.settings.copy_s)
         return {"DBSnapshot": target}
 
     def delete_snapshot(self, call: Call) -> Any:
@@ -82,7 +83,8 @@ class Snapshots:
             raise Refused("InvalidDBSnapshotState", f"{name} has no image: it was made by moto alone.")
         return found
 
-    def _complete(self, snapshot: Any, after_s: float, work: Any = None, *arguments: Any) -> None:
+    def complete(self, snapshot: Any, after_s: float, work: Any = None, *arguments: Any) -> None:
+        """Let a snapshot be available after a while, and some work."""
         begun = time.monotonic()
         if work:
             work(*arguments)
