@@ -179,9 +179,13 @@ def test_what_a_restore_job_makes_is_removed_although_nobody_tagged_it(
     drill.standin.settings(restore_job_s=0.5)
     with pytest.raises(Killed):
         drill.build(drill.choose(), deaths)
+    drill.standin.clear()
     drill.heal()
     drill.standin.settings(**QUICK)
+    made = [one["operation"] for one in drill.standin.calls()]
 
+    # Whoever drills may delete only what carries the tag.
+    assert "DeleteDBInstance" not in made or "AddTagsToResource" in made[: made.index("DeleteDBInstance")]
     assert before == state(drill.standin, BOTH)
 
 

@@ -100,11 +100,12 @@ class Database:
             session.execute(connection, statements)
 
     def account(self, user: str, password: str) -> None:
-        """Make the master account, or give it another password."""
+        """Make the master account, or give it another password; whoever gets in by it has its rights already."""
         name = f"{quoted(user)}@'%'"
         self.execute(
-            f"CREATE OR REPLACE USER {name} IDENTIFIED BY {quoted(password)}",
+            f"CREATE USER IF NOT EXISTS {name} IDENTIFIED BY {quoted(password)}",
             f"GRANT ALL PRIVILEGES ON *.* TO {name} WITH GRANT OPTION",
+            f"ALTER USER {name} IDENTIFIED BY {quoted(password)}",
         )
 
     def password(self, user: str, password: str) -> None:

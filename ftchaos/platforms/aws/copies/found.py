@@ -54,9 +54,18 @@ def _instance(access: Access, name: str, arguments: Mapping[str, Any]) -> Part |
     point = str(arguments.get("recovery_point", ""))
     if one is None:
         return Part("") if point and _is_to_come(access, point) else None
+    its = tags(one, "TagList")
+    untagged = bool(point) and OWNER not in its
+    ours = untagged and _is_restored(access, point, one["DBInstanceArn"])
+    if untagged and not ours and _is_to_come(access, point):
+        return Part("")  # it is there, and its job may yet say that it made it
 
     def remove() -> None:
         client = access.client("rds")
+        if ours:  # whoever drills may delete only what carries the tag, and it will at the next look
+            mark = [{"Key": OWNER, "Value": str(arguments["run_id"])}]
+            client.add_tags_to_resource(ResourceName=one["DBInstanceArn"], Tags=mark)
+            return
         if one.get("DeletionProtection"):
             client.modify_db_instance(DBInstanceIdentifier=name, DeletionProtection=False, ApplyImmediately=True)
             return  # it is modifying now, and deleted at the next look
@@ -64,8 +73,6 @@ def _instance(access: Access, name: str, arguments: Mapping[str, Any]) -> Part |
         alone = {} if one.get("DBClusterIdentifier") else {"DeleteAutomatedBackups": True}
         client.delete_db_instance(DBInstanceIdentifier=name, SkipFinalSnapshot=True, **alone)
 
-    its = tags(one, "TagList")
-    ours = bool(point) and OWNER not in its and _is_restored(access, point, one["DBInstanceArn"])
     return Part(name, its, remove, one["DBInstanceStatus"] == LEAVING, ours)
 
 
