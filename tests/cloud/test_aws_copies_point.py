@@ -190,6 +190,26 @@ def test_a_method_that_nobody_knows_is_named() -> None:
         copies.find("telepathy")
 
 
+@pytest.mark.parametrize(
+    ("code", "hint"),
+    [
+        ("KMSKeyNotAccessibleFault", "kms:CreateGrant"),
+        ("InstanceQuotaExceeded", "Service Quotas"),
+        ("InsufficientDBInstanceCapacity", "another drill.class"),
+    ],
+)
+def test_a_restore_that_is_refused_says_what_to_do_and_leaves_nothing(
+    code: str, hint: str, drill: Drill, before: dict[str, Any]
+) -> None:
+    drill.standin.fail_next("RestoreDBInstanceToPointInTime", code)
+    with pytest.raises(StepFailed, match=code) as refused:
+        drill.build(drill.choose())
+    drill.heal()
+
+    assert hint in refused.value.hint
+    assert before == state(drill.standin)
+
+
 def test_a_copy_in_the_default_security_group_is_found_out(drill: Drill, before: dict[str, Any]) -> None:
     def forget(params: dict[str, Any], **_: Any) -> None:
         params.pop("VpcSecurityGroupIds", None)

@@ -32,6 +32,15 @@ ABSENT = {"NoSuchBucket", "NoSuchEntity", "NoSuchKey", "404"}
 # The ways in which moto says that it lacks a call; a parser that finds no XML is the third, and has no code.
 LACKING = {"404", "500", "501", "NotImplemented", "NotYetImplemented"}
 UNREADABLE = "unreadable answer"
+# What to do where a code says it. Source: RDS API reference, errors of the restores.
+HINTS = {
+    "KMSKeyNotAccessibleFault": "let this identity use the key: kms:CreateGrant and kms:DescribeKey, in its policy or a"
+    " grant; a key of another account must be shared",
+    "InstanceQuotaExceeded": "ask for more in Service Quotas, or delete instances that nobody needs",
+    "InsufficientDBInstanceCapacity": "AWS has no such class there at the moment: try later, or another drill.class",
+    "StorageQuotaExceeded": "ask for more storage in Service Quotas",
+    "SnapshotQuotaExceeded": "ask for more in Service Quotas, or delete snapshots by hand",
+}
 LONGEST = 400
 
 
@@ -106,7 +115,7 @@ def of_answer(operation: str, action: str, code: str, message: str, request_id: 
     lacking = plain in LACKING or plain == UNREADABLE or "NotImplementedError" in message
     if local and lacking and not operation.startswith("s3:"):
         return NotOffered(operation, plain, "the local endpoint does not offer this call", request_id)
-    return ApiFailed(operation, plain, message, request_id)
+    return ApiFailed(operation, plain, message, request_id, HINTS.get(plain, ""))
 
 
 def _short(message: str) -> str:
