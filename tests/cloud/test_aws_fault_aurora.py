@@ -1,4 +1,7 @@
-"""The writer of an Aurora cluster fails over to the reader that was named, politely and cut off."""
+"""The writer of a cluster, of Aurora or Multi-AZ, fails over to the reader that was named, politely and cut off.
+
+The servers of a Multi-AZ cluster come with it on AWS; here they are made as those of Aurora are.
+"""
 
 from __future__ import annotations
 
@@ -28,22 +31,27 @@ environments:
 """
 
 
-@pytest.fixture(scope="module")
-def made(standin: Standin) -> Iterator[Standin]:
+MULTI_AZ = {"DBClusterInstanceClass": "db.m5d.large", "StorageType": "io1", "AllocatedStorage": 100, "Iops": 1000}
+
+
+@pytest.fixture(scope="module", params=["aurora-mysql", "mysql"])
+def made(standin: Standin, request: pytest.FixtureRequest) -> Iterator[Standin]:
+    engine = request.param
+    more = MULTI_AZ if engine == "mysql" else {}
     with led_to(standin):
         built, rds = build(standin), standin.client("rds")
         rds.create_db_subnet_group(
             DBSubnetGroupName="staging", DBSubnetGroupDescription="staging", SubnetIds=list(built.subnets.values())
         )
         rds.create_db_cluster(
-            DBClusterIdentifier="ft", Engine="aurora-mysql", MasterUsername="admin", MasterUserPassword="of-staging",
-            Tags=ALLOWED, DBSubnetGroupName="staging",
+            DBClusterIdentifier="ft", Engine=engine, MasterUsername="admin", MasterUserPassword="of-staging",
+            Tags=ALLOWED, DBSubnetGroupName="staging", **more,
         )  # fmt: skip
         until(lambda: rds.describe_db_clusters()["DBClusters"][0]["Status"] == "available", 30, "the cluster")
         for zone in ZONES:
             rds.create_db_instance(
                 DBInstanceIdentifier=f"ft-{zone[-1]}", DBClusterIdentifier="ft", DBInstanceClass="db.t3.medium",
-                Engine="aurora-mysql", AvailabilityZone=zone,
+                Engine=engine, AvailabilityZone=zone,
             )  # fmt: skip
         _available(standin)
         secret = json.dumps({"username": "ftchaos", "password": standin.command("password")})
