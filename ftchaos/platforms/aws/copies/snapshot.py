@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +31,7 @@ def pick(access: Access, settings: Environment, source: Source, to: datetime | N
     """
     found = list(_all(access, source))
     ready = [one for one in found if one["Status"] == AVAILABLE]
-    fit = [one for one in ready if to is None or one["SnapshotCreateTime"] <= to]
+    fit = [one for one in ready if to is None or _held_at(one) <= to]
     if not fit:
         others = ", ".join(sorted({one["Status"] for one in found} - {AVAILABLE}))
         raise Refused(
@@ -39,13 +39,21 @@ def pick(access: Access, settings: Environment, source: Source, to: datetime | N
             + (f": others are {others}" if others else ""),
             "turn automated backups on, or take a snapshot, and wait until it is available",
         )
-    newest = max(fit, key=lambda one: one["SnapshotCreateTime"])
-    latest = max(one["SnapshotCreateTime"] for one in ready)
+    newest = max(fit, key=_held_at)
+    latest = max(map(_held_at, ready))
     arn = newest["DBClusterSnapshotArn" if source.is_cluster else "DBSnapshotArn"]
     size_gib = int(newest.get("AllocatedStorage", 0)) if source.size_gib else 0
-    return Pick(
-        newest["SnapshotCreateTime"].astimezone(UTC), latest.astimezone(UTC), access.ensure_ours(arn), size_gib=size_gib
-    )
+    return Pick(_held_at(newest).astimezone(UTC), latest.astimezone(UTC), access.ensure_ours(arn), size_gib=size_gib)
+
+
+def _held_at(snapshot: Mapping[str, Any]) -> datetime:
+    """The instant whose data it holds; a copy was created later than that.
+
+    Source: RDS API reference, DBSnapshot, SnapshotDatabaseTime and OriginalSnapshotCreateTime.
+    """
+    known = (snapshot.get(key) for key in ("SnapshotDatabaseTime", "OriginalSnapshotCreateTime"))
+    at: datetime = next((one for one in known if one is not None), snapshot["SnapshotCreateTime"])
+    return at
 
 
 def _all(access: Access, source: Source) -> list[dict[str, Any]]:
