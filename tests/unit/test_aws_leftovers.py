@@ -76,6 +76,7 @@ def test_what_runs_named_is_known_by_whether_they_live(tmp_path: Path, monkeypat
 def test_a_network_acl_remembers_what_its_heal_needs() -> None:
     tags = {OWNER: "0a1b", "Name": "ftchaos-0a1b", f"{blackhole.FORMER}subnet-1": "acl-9", **PAST}
 
-    assert {"token": "0a1b", "subnets": [{"subnet": "subnet-1", "vpc": "vpc-1", "acl": "acl-9"}]} == json.loads(
-        json.dumps(blackhole.remembered("vpc-1", tags))
-    )
+    kept = [{"subnet": "subnet-1", "vpc": "vpc-1", "acl": "acl-9"}]
+    found = json.loads(json.dumps(blackhole.remembered("vpc-1", tags)))
+
+    assert {"token": "0a1b", "mark": [OWNER, "0a1b"], "subnets": kept} == found
