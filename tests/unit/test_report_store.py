@@ -343,10 +343,10 @@ def test_verifying_the_folder_of_a_run_needs_no_store(tmp_path: Path, monkeypatc
 def test_a_run_that_cannot_be_published_has_not_passed(
     came_to: int, leaves_with: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ftchaos import engine
+    from ftchaos import engine, planning
 
     given: dict[str, Any] = {}
-    monkeypatch.setattr(engine, "plan", lambda kind, name, options: given.update(options))
+    monkeypatch.setattr(planning, "plan", lambda kind, name, options: given.update(options))
     folder = stores.add(tmp_path / "outbox", stores.made(0))
     found = evidence.read(folder)
     found.exit_code = came_to
