@@ -189,6 +189,30 @@ def test_what_a_restore_job_makes_is_removed_although_nobody_tagged_it(
     assert before == state(drill.standin, BOTH)
 
 
+def test_a_copy_that_its_job_makes_between_two_looks_of_the_heal_is_removed(
+    drill: Drill, before: dict[str, Any]
+) -> None:
+    drill.method = "recovery-point"
+    drill.standin.settings(restore_job_s=2)
+    with pytest.raises(Killed):
+        drill.build(drill.choose(), Deaths(answered="StartRestoreJob"))
+    backup = drill.standin.client("backup")
+
+    def none_is_silent(_: str) -> None:
+        until(lambda: all(one.get("CreatedResourceArn") for one in _running(backup)), 20, "the job names its copy")
+
+    looks = iter([none_is_silent])  # after the heal's first call, whichever that is
+    drill.heal(Deaths(look=lambda operation: next(looks, str)(operation)))
+    drill.standin.settings(**QUICK)
+
+    assert before == state(drill.standin, BOTH)
+
+
+def _running(backup: Any) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = backup.list_restore_jobs()["RestoreJobs"]
+    return [one for one in found if one["Status"] in ("PENDING", "RUNNING")]
+
+
 def test_a_restore_job_that_fails_says_why(drill: Drill, before: dict[str, Any]) -> None:
     drill.method = "recovery-point"
     copy = drill.copy(drill.choose())

@@ -50,14 +50,17 @@ def _listed(access: Access, operation: str, key: str, by: str, name: str) -> Map
 
 
 def _instance(access: Access, name: str, arguments: Mapping[str, Any]) -> Part | None:
-    one = _listed(access, "describe_db_instances", "DBInstances", "db-instance-id", name)
     point = str(arguments.get("recovery_point", ""))
+    # The jobs before the instances: what one makes in between is seen, and not taken for nothing or for another's.
+    jobs = _jobs(access, point) if point else []
+    to_come = any(one["Status"] in UNDER_WAY and not one.get("CreatedResourceArn") for one in jobs)
+    one = _listed(access, "describe_db_instances", "DBInstances", "db-instance-id", name)
     if one is None:
-        return Part("") if point and _is_to_come(access, point) else None
+        return Part("") if to_come else None
     its = tags(one, "TagList")
     untagged = bool(point) and OWNER not in its
-    ours = untagged and _is_restored(access, point, one["DBInstanceArn"])
-    if untagged and not ours and _is_to_come(access, point):
+    ours = untagged and one["DBInstanceArn"] in [job.get("CreatedResourceArn") for job in jobs]
+    if untagged and not ours and to_come:
         return Part("")  # it is there, and its job may yet say that it made it
 
     def remove() -> None:
@@ -76,21 +79,10 @@ def _instance(access: Access, name: str, arguments: Mapping[str, Any]) -> Part |
     return Part(name, its, remove, one["DBInstanceStatus"] == LEAVING, ours)
 
 
-def _is_to_come(access: Access, point: str) -> bool:
-    """Whether a restore job of this recovery point is under way that does not say yet what it makes."""
-    return any(
-        one["RecoveryPointArn"] == point and not one.get("CreatedResourceArn")
-        for status in UNDER_WAY
-        for one in access.pages("backup", "list_restore_jobs", "RestoreJobs", ByStatus=status)
-    )
-
-
-def _is_restored(access: Access, point: str, arn: str) -> bool:
-    """Whether AWS Backup made this from the recovery point; it tags nothing."""
-    return any(
-        (one.get("RecoveryPointArn"), one.get("CreatedResourceArn")) == (point, arn)
-        for one in access.pages("backup", "list_restore_jobs", "RestoreJobs")
-    )
+def _jobs(access: Access, point: str) -> list[Mapping[str, Any]]:
+    """The restore jobs of a recovery point; what they make carries no tags."""
+    every = access.pages("backup", "list_restore_jobs", "RestoreJobs")
+    return [one for one in every if one.get("RecoveryPointArn") == point]
 
 
 def _cluster(access: Access, name: str, arguments: Mapping[str, Any]) -> Part | None:

@@ -76,6 +76,7 @@ def heal(access: Access, kind: str, arguments: Mapping[str, Any], recorded_at: s
                     part.remove()
             else:
                 trouble = "its restore has not begun yet"
+                settled_at = now() + _young_s(access, "")  # what comes of it is as young as if just asked for
         except ApiFailed as error:
             if not (error.is_absent or error.is_passing or error.code in BUSY):
                 raise
