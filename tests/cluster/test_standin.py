@@ -60,26 +60,26 @@ def test_selectors_select(cluster: Standin) -> None:
     assert {"one"} == names(label_selector="app=x,zone=a")
     assert {"two", "three"} == names(label_selector="zone in (b, c)")
     assert {"three"} == names(label_selector="zone notin (a,b),app")
-    assert {"one", "three"} == names(label_selector="zone!=b", field_selector="metadata.name!=two")
+    assert {"one", "three"} == names(label_selector="zone!=b,app", field_selector="metadata.name!=two")
     assert set() == names(label_selector="!app,zone")
     assert (400, "BadRequest") == _refusal(names, field_selector="spec.color=red")
 
 
 def test_pages_come_from_one_snapshot_until_it_is_too_old(cluster: Standin) -> None:
     for number in range(5):
-        cluster.create(_map(f"map-{number}"))
+        cluster.core.create_namespaced_secret("default", {"metadata": {"name": f"map-{number}"}})
     core = cluster.core
-    first = core.list_namespaced_config_map("default", limit=2)
-    core.delete_namespaced_config_map("map-4", "default")
-    second = core.list_namespaced_config_map("default", limit=2, _continue=first.metadata._continue)
-    third = core.list_namespaced_config_map("default", limit=2, _continue=second.metadata._continue)
+    first = core.list_namespaced_secret("default", limit=2)
+    core.delete_namespaced_secret("map-4", "default")
+    second = core.list_namespaced_secret("default", limit=2, _continue=first.metadata._continue)
+    third = core.list_namespaced_secret("default", limit=2, _continue=second.metadata._continue)
     cluster.compact()
 
     names = [one.metadata.name for page in (first, second, third) for one in page.items]
     assert [f"map-{number}" for number in range(5)] == names
     assert 3 == first.metadata.remaining_item_count
     assert third.metadata._continue is None
-    expired = _refusal(core.list_namespaced_config_map, "default", limit=2, _continue=first.metadata._continue)
+    expired = _refusal(core.list_namespaced_secret, "default", limit=2, _continue=first.metadata._continue)
     assert (410, "Expired") == expired
 
 
@@ -121,18 +121,13 @@ def test_three_sorts_of_patches_differ(cluster: Standin) -> None:
     containers = [{"name": "a", "image": "a:1"}, {"name": "b", "image": "b:1"}]
     spec = {"containers": containers, "nodeName": "n"}
     cluster.settings(controllers=False)
-    cluster.create(
-        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default", "namespace": "kube-public"}}
-    )
-    metadata = {"name": "pod", "namespace": "kube-public"}
+    metadata = {"name": "pod", "namespace": "default"}
     cluster.create({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
     core = cluster.core
-    strategic = core.patch_namespaced_pod(
-        "pod", "kube-public", {"spec": {"containers": [{"name": "b", "image": "b:2"}]}}
-    )
+    strategic = core.patch_namespaced_pod("pod", "default", {"spec": {"containers": [{"name": "b", "image": "b:2"}]}})
     json_patch = [{"op": "replace", "path": "/spec/containers/0/image", "value": "a:3"}]
-    patched = core.patch_namespaced_pod("pod", "kube-public", json_patch)
-    path = "/api/v1/namespaces/kube-public/pods/pod"
+    patched = core.patch_namespaced_pod("pod", "default", json_patch)
+    path = "/api/v1/namespaces/default/pods/pod"
     merged = _refusal(cluster.request, "PATCH", path, {"spec": {"containers": [{"name": "b", "image": "b:2"}]}})
 
     assert ["a:1", "b:2"] == [one.image for one in strategic.spec.containers]

@@ -15,7 +15,12 @@ def commands(world: World) -> Commands:
     def state() -> list[Any]:
         return [record.obj for table in sorted(world.store.tables) for record in world.store.records(table)]
 
+    def there(path: str) -> bool:
+        *_, namespace, plural, name = path.split("/")
+        return world.registry.get(plural, namespace, name) is not None
+
     return {
+        "there": there,
         "settings": lambda **values: world.settings.change(values),
         "reset": world.reset,
         "clear": gate.clear,
@@ -26,5 +31,8 @@ def commands(world: World) -> Commands:
         "resume": gate.resume,
         "compact": world.store.compact,
         "token": world.token,
+        "kill": world.nodes.kill,
+        "revive": world.nodes.revive,
+        "sicken": world.kubelets.sicken,
         "state": state,
     }

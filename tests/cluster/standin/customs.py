@@ -36,7 +36,7 @@ def serve(registry: Registry, definition: Obj) -> None:
         },
     ]
     stored = [version["name"] for version in spec["versions"] if version.get("storage")]
-    if "status" not in definition:
+    if not definition.get("status"):
         registry.status("customresourcedefinitions", definition, conditions=conditions, acceptedNames=names,
                         storedVersions=stored)  # fmt: skip
 

@@ -17,6 +17,19 @@ Obj = dict[str, Any]
 # Fields of metadata that only the server writes.
 _OWN = ("uid", "creationTimestamp", "generation", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink")
 
+# The fields of a status that are there from the beginning.
+_EMPTY: dict[str, Obj] = {
+    "poddisruptionbudgets": {"currentHealthy": 0, "desiredHealthy": 0, "disruptionsAllowed": 0, "expectedPods": 0},
+    "daemonsets": {"currentNumberScheduled": 0, "desiredNumberScheduled": 0, "numberMisscheduled": 0, "numberReady": 0},
+    "replicasets": {"replicas": 0},
+    "statefulsets": {"replicas": 0, "availableReplicas": 0},
+    "horizontalpodautoscalers": {"currentMetrics": None, "desiredReplicas": 0},
+    "services": {"loadBalancer": {}},
+    "persistentvolumeclaims": {"phase": "Pending"},
+    "persistentvolumes": {"phase": "Available"},
+    "namespaces": {"phase": "Active"},
+}
+
 
 class Registry:
     """All objects, and what may become of them."""
@@ -62,6 +75,8 @@ class Registry:
             metadata["generation"] = 1
         if kind.has_status and (kind.custom or kind.plural != "nodes"):
             obj.pop("status", None)
+            if not kind.custom:
+                obj["status"] = clone(_EMPTY.get(kind.plural, {}))
         obj |= {"apiVersion": kind.api_version, "kind": kind.kind}
         rules.ensure_valid(kind, obj)
         defaults.fill(kind, obj)

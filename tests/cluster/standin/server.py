@@ -113,6 +113,20 @@ class Standin(Reach):
         """Forget all changes until now: watches and continue tokens from before get 410."""
         self.command("compact")
 
+    # Machines and applications ----------------------------------------------------------------------------------
+
+    def kill_nodes(self, *names: str) -> None:
+        """Let the machines of nodes be gone; the cluster learns of it from their silence."""
+        self.command("kill", names=names)
+
+    def revive_nodes(self, *names: str) -> None:
+        """Let them be back."""
+        self.command("revive", names=names)
+
+    def sicken(self, namespace: str, *names: str, works: bool = False) -> None:
+        """Let the applications in some pods not work any more; whether that shows depends on their readiness probes."""
+        self.command("sicken", namespace=namespace, names=names, works=works)
+
     # Accounts ---------------------------------------------------------------------------------------------------
 
     def kubeconfig_of(self, name: str, namespace: str = "", groups: tuple[str, ...] = ()) -> Path:
@@ -137,6 +151,8 @@ class Standin(Reach):
     def reset(self) -> None:
         """An empty cluster again, with the usual settings."""
         self.command("reset")
+        account = "/api/v1/namespaces/default/serviceaccounts/default"
+        self.until(lambda: self.command("there", path=account), "the account of the default namespace")
         self.__dict__.pop("kinds", None)
 
     def messages(self) -> str:

@@ -6,6 +6,17 @@ import secrets
 from typing import Any
 
 from cluster.standin.api import Api
+from cluster.standin.controllers.budgets import Budgets
+from cluster.standin.controllers.daemons import DaemonSets
+from cluster.standin.controllers.deployments import Deployments
+from cluster.standin.controllers.endpoints import EndpointLists
+from cluster.standin.controllers.garbage import Garbage
+from cluster.standin.controllers.kubelets import Kubelets
+from cluster.standin.controllers.loop import Loop
+from cluster.standin.controllers.nodes import Nodes
+from cluster.standin.controllers.replicas import ReplicaSets
+from cluster.standin.controllers.scheduler import Scheduler
+from cluster.standin.controllers.stateful import StatefulSets
 from cluster.standin.eviction import Evictions
 from cluster.standin.gate import Gate, Mishap
 from cluster.standin.kinds import Kinds, named
@@ -25,6 +36,11 @@ class World:
         self.registry = Registry(self.store, self.kinds, self.settings)
         self.authorizer = Authorizer(self.registry)
         self.api = Api(self.registry, self.authorizer, Evictions(self.registry))
+        self.loop = Loop(self.registry)
+        self.kubelets, self.scheduler = Kubelets(self.loop), Scheduler(self.loop)
+        self.nodes = Nodes(self.loop, self.kubelets)
+        for controller in (ReplicaSets, Deployments, StatefulSets, DaemonSets, Budgets, EndpointLists, Garbage):
+            controller(self.loop)
         self._token = token
         self.reset()
 
@@ -37,6 +53,8 @@ class World:
         self.api.lists.reset()
         self.api.tokens = {self._token: ADMIN}
         self.gate.clear()
+        for part in (self.loop, self.kubelets, self.scheduler):
+            part.reset()
         for name in NAMESPACES:
             self.registry.create(named("namespaces"), "", {"metadata": {"name": name}})
         self.authorizer.bootstrap()
