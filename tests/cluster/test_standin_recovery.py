@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import time
+import urllib.request
 from typing import Any
 
 import pytest
-from cluster.manifests import budget, node, service, workload
+from cluster.manifests import budget, node, service, template, workload
 from cluster.standin.server import Standin
 from kubernetes import client
 from kubernetes.client import ApiException
@@ -253,3 +254,103 @@ def test_a_hundred_nodes_and_two_thousand_pods_are_listed_in_pages(cluster: Stan
         token = page["metadata"].get("continue")
 
     assert [500, 500, 500, 500] == pages
+
+
+def test_an_autoscaler_follows_the_load_up_to_its_maximum(zones: Standin) -> None:
+    _up(zones, workload("Deployment", "api", 2))
+    reference = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "api"}
+    spec = {"scaleTargetRef": reference, "minReplicas": 2, "maxReplicas": 5}
+    zones.create({"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler",
+                  "metadata": {"name": "api", "namespace": "default"}, "spec": spec})  # fmt: skip
+    zones.load("default", "api", 1000)
+    zones.until(lambda: _ready(zones, "Deployment", "api") == 5, "the maximum")
+
+    def limited() -> bool:
+        status = client.AutoscalingV2Api(zones.api).read_namespaced_horizontal_pod_autoscaler("api", "default").status
+        return any(one.reason == "TooManyReplicas" and one.status == "True" for one in status.conditions or [])
+
+    zones.until(limited, "it says that it is limited")
+    zones.load("default", "api", 40)
+    zones.until(lambda: _ready(zones, "Deployment", "api") == 2, "the minimum")
+    events = zones.core.list_namespaced_event("default", field_selector="reason=SuccessfulRescale").items
+
+    assert any(one.message.startswith("New size: 5; reason: cpu") for one in events)
+
+
+def test_an_indexed_job_completes_each_index(zones: Standin) -> None:
+    spec = {"completions": 3, "parallelism": 2, "completionMode": "Indexed"}
+    job = {"metadata": {"name": "fleet"}, "spec": {**spec, "template": template("fleet", restartPolicy="Never")}}
+    batch = client.BatchV1Api(zones.api)
+    batch.create_namespaced_job("default", job)
+    zones.until(lambda: batch.read_namespaced_job("fleet", "default").status.completion_time, "the job is complete")
+
+    assert "0,1,2" == batch.read_namespaced_job("fleet", "default").status.completed_indexes
+
+
+def test_a_job_whose_pods_fail_gives_up(zones: Standin) -> None:
+    pods = template("bad", {"standin/exit-code": "1"}, restartPolicy="Never")
+    batch = client.BatchV1Api(zones.api)
+    batch.create_namespaced_job("default", {"metadata": {"name": "bad"}, "spec": {"backoffLimit": 1, "template": pods}})
+    zones.until(
+        lambda: "Failed" in [one.type for one in batch.read_namespaced_job("bad", "default").status.conditions or []],
+        "it gave up",
+    )
+
+    assert 2 == batch.read_namespaced_job("bad", "default").status.failed
+
+
+def test_a_cronjob_makes_jobs_one_at_a_time(zones: Standin) -> None:
+    zones.settings(job_s=1000)
+    job = {"spec": {"template": template("nightly", restartPolicy="Never")}}
+    spec = {"schedule": "0 3 * * *", "concurrencyPolicy": "Forbid", "jobTemplate": job}
+    client.BatchV1Api(zones.api).create_namespaced_cron_job("default", {"metadata": {"name": "nightly"}, "spec": spec})
+    first, second = zones.run_cronjob("default", "nightly"), zones.run_cronjob("default", "nightly")
+
+    assert first.startswith("nightly-")
+    assert "" == second
+
+
+def _asks(pod: Any) -> bool:
+    """Whether a pod answers over a real connection."""
+    try:
+        with urllib.request.urlopen(f"http://{pod.status.pod_ip}:8080/", timeout=1) as answer:
+            return bool(json.loads(answer.read())["pod"] == pod.metadata.name)
+    except OSError:
+        return False
+
+
+@pytest.fixture
+def listening(zones: Standin) -> Standin:
+    """A deployment whose pods can be connected to."""
+    made = workload("Deployment", "api", 3, annotations={"standin/listen": "yes"})
+    made["spec"]["template"]["spec"]["containers"][0]["readinessProbe"] = {"httpGet": {"port": 8080}}
+    _up(zones, made)
+    zones.until(lambda: all(map(_asks, _pods(zones))), "all answer")
+    return zones
+
+
+def test_a_pod_that_listens_is_refused_once_its_node_is_dead(listening: Standin) -> None:
+    pod = _pods(listening)[0]
+    listening.kill_nodes(pod.spec.node_name)
+    listening.until(lambda: not _asks(pod), "nobody answers")
+
+    assert 2 == sum(map(_asks, _pods(listening)))
+
+
+def test_a_policy_isolates_until_it_is_removed(listening: Standin) -> None:
+    network = client.NetworkingV1Api(listening.api)
+    deny = {"metadata": {"name": "deny"}, "spec": {"podSelector": {"matchLabels": {"app": "api"}}}}
+    network.create_namespaced_network_policy("default", deny)
+    listening.until(lambda: not any(map(_asks, _pods(listening))), "nobody answers")
+    network.delete_namespaced_network_policy("deny", "default")
+    listening.until(lambda: all(map(_asks, _pods(listening))), "all answer again")
+
+
+def test_a_probe_that_asks_notices_a_sick_application_and_one_that_always_says_yes_does_not(listening: Standin) -> None:
+    made = workload("Deployment", "blind", 1)
+    made["spec"]["template"]["spec"]["containers"][0]["readinessProbe"] = {"exec": {"command": ["true"]}}
+    _up(listening, made)
+    listening.sicken("default", _pods(listening)[0].metadata.name, _pods(listening, "blind")[0].metadata.name)
+    listening.until(lambda: _ready(listening, "Deployment", "api") == 2, "it is not ready")
+
+    assert 1 == _ready(listening, "Deployment", "blind")

@@ -33,6 +33,8 @@ def commands(world: World) -> Commands:
         "token": world.token,
         "kill": world.nodes.kill,
         "revive": world.nodes.revive,
+        "load": world.autoscalers.load,
+        "run_cronjob": world.cronjobs.run,
         "sicken": world.kubelets.sicken,
         "state": state,
     }

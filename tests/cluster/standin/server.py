@@ -43,13 +43,13 @@ class Standin(Reach):
         self.endpoint: str = json.loads(line)["endpoint"]
         super().__init__(kubeconfig(self.folder / "kubeconfig", self.endpoint, token))
 
-    def command(self, name: str, /, **arguments: Any) -> Any:
+    def command(self, command: str, /, **arguments: Any) -> Any:
         """What a command of the stand-in answers; see :mod:`cluster.standin.commands`.
 
         Raises:
             RuntimeError: it failed in there.
         """
-        request = urllib.request.Request(f"{self.endpoint}/standin/{name}", json.dumps(arguments).encode())
+        request = urllib.request.Request(f"{self.endpoint}/standin/{command}", json.dumps(arguments).encode())
         try:
             with urllib.request.urlopen(request, timeout=60) as answer:
                 return json.loads(answer.read())
@@ -126,6 +126,14 @@ class Standin(Reach):
     def sicken(self, namespace: str, *names: str, works: bool = False) -> None:
         """Let the applications in some pods not work any more; whether that shows depends on their readiness probes."""
         self.command("sicken", namespace=namespace, names=names, works=works)
+
+    def load(self, namespace: str, autoscaler: str, percent: float) -> None:
+        """Set the load that an autoscaler measures: 600 is 100 % of the requests of six pods, or 200 % of three."""
+        self.command("load", namespace=namespace, name=autoscaler, percent=percent)
+
+    def run_cronjob(self, namespace: str, name: str) -> str:
+        """Begin the Job of a CronJob now; its name, or nothing where the concurrency policy forbids it."""
+        return str(self.command("run_cronjob", namespace=namespace, name=name))
 
     # Accounts ---------------------------------------------------------------------------------------------------
 

@@ -6,11 +6,13 @@ import secrets
 from typing import Any
 
 from cluster.standin.api import Api
+from cluster.standin.controllers.autoscaler import Autoscalers
 from cluster.standin.controllers.budgets import Budgets
 from cluster.standin.controllers.daemons import DaemonSets
 from cluster.standin.controllers.deployments import Deployments
 from cluster.standin.controllers.endpoints import EndpointLists
 from cluster.standin.controllers.garbage import Garbage
+from cluster.standin.controllers.jobs import CronJobs, Jobs
 from cluster.standin.controllers.kubelets import Kubelets
 from cluster.standin.controllers.loop import Loop
 from cluster.standin.controllers.nodes import Nodes
@@ -20,6 +22,7 @@ from cluster.standin.controllers.stateful import StatefulSets
 from cluster.standin.eviction import Evictions
 from cluster.standin.gate import Gate, Mishap
 from cluster.standin.kinds import Kinds, named
+from cluster.standin.listeners import Listeners
 from cluster.standin.rbac import ADMIN, Authorizer, User, account
 from cluster.standin.registry import Registry
 from cluster.standin.settings import Settings
@@ -39,8 +42,10 @@ class World:
         self.loop = Loop(self.registry)
         self.kubelets, self.scheduler = Kubelets(self.loop), Scheduler(self.loop)
         self.nodes = Nodes(self.loop, self.kubelets)
-        for controller in (ReplicaSets, Deployments, StatefulSets, DaemonSets, Budgets, EndpointLists, Garbage):
+        for controller in (ReplicaSets, Deployments, StatefulSets, DaemonSets, Budgets, EndpointLists, Garbage, Jobs):
             controller(self.loop)
+        self.autoscalers, self.cronjobs = Autoscalers(self.loop), CronJobs(self.loop)
+        self.listeners = Listeners(self.loop, self.kubelets)
         self._token = token
         self.reset()
 
@@ -53,7 +58,7 @@ class World:
         self.api.lists.reset()
         self.api.tokens = {self._token: ADMIN}
         self.gate.clear()
-        for part in (self.loop, self.kubelets, self.scheduler):
+        for part in (self.loop, self.kubelets, self.scheduler, self.autoscalers, self.listeners):
             part.reset()
         for name in NAMESPACES:
             self.registry.create(named("namespaces"), "", {"metadata": {"name": name}})

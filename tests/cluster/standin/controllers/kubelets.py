@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from typing import Any
 
 from cluster.standin.controllers.loop import Loop, condition, key_of, with_conditions
@@ -12,6 +14,7 @@ from cluster.standin.times import stamp
 
 Obj = dict[str, Any]
 RUNS, EXITS = "standin/run-s", "standin/exit-code"  # annotations: how long a pod of a Job runs, and how it ends
+LISTEN = "standin/listen"  # annotation: something really listens at the pod's address; see cluster.standin.listeners
 
 
 class Kubelets:
@@ -20,13 +23,17 @@ class Kubelets:
     Attributes:
         dead: names of nodes whose machine is gone.
         sick: keys of pods whose application does not work; probes that ask it say so.
+        changed: called when a machine or an application dies or comes back.
     """
 
     def __init__(self, loop: Loop) -> None:
         self._loop, self._registry = loop, loop.registry
         self.dead: set[str] = set()
         self.sick: set[tuple[str, str]] = set()
+        self.changed: list[Callable[[], None]] = []
         self._address = 0
+        # Two stand-ins on one machine are to take different addresses.
+        self._slice = 100 + os.getpid() % 150
         loop.on("pods", self._hear)
 
     def reset(self) -> None:
@@ -54,6 +61,11 @@ class Kubelets:
                 after_s = self._loop.settings.ready_s if works else self._loop.settings.probe_s
                 self._loop.due(self.probe, namespace, name, pod["metadata"]["uid"], after_s=after_s)
 
+    def tell(self) -> None:
+        """Say that a machine died or came back."""
+        for hears in self.changed:
+            hears()
+
     def stop(self, pod: Obj) -> None:
         """Let a pod that is to stop do so, in its time."""
         grace_s = pod["metadata"].get("deletionGracePeriodSeconds", 0)
@@ -72,7 +84,9 @@ class Kubelets:
         if pod is None or pod["status"].get("phase") != "Pending" or "deletionTimestamp" in pod["metadata"]:
             return
         self._address += 1
-        address = f"10.{244 + self._address // 62500}.{self._address // 250 % 250}.{self._address % 250 + 1}"
+        low = f"{self._address // 250 % 250}.{self._address % 250 + 1}"
+        listens = LISTEN in (pod["metadata"].get("annotations") or {})
+        address = f"127.{self._slice}.{low}" if listens else f"10.{244 + self._address // 62500}.{low}"
         new = [condition(sort, "True") for sort in ("Initialized", "PodScheduled", "PodReadyToStartContainers")]
         new += [condition(sort, "False", "ContainersNotReady") for sort in ("Ready", "ContainersReady")]
         self._set(

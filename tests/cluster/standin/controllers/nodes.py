@@ -14,8 +14,10 @@ from cluster.standin.times import stamp
 Obj = dict[str, Any]
 CORDONED, OUT = "node.kubernetes.io/unschedulable", "node.kubernetes.io/out-of-service"
 _CAPACITY = {"cpu": "8", "memory": "32Gi", "pods": "110", "ephemeral-storage": "100Gi"}
-_INFO = {"kubeletVersion": "v1.35.0", "kubeProxyVersion": "", "kernelVersion": "6.12.0", 
-         "osImage": "Amazon Linux 2023", "containerRuntimeVersion": "containerd://2.1.5", "operatingSystem": "linux", "architecture": "amd64"}  # fmt: skip
+_INFO = {
+    "kubeletVersion": "v1.35.0", "kubeProxyVersion": "", "kernelVersion": "6.12.0", "osImage": "Amazon Linux 2023",
+    "containerRuntimeVersion": "containerd://2.1.5", "operatingSystem": "linux", "architecture": "amd64",
+}  # fmt: skip
 _FINE = {"MemoryPressure": "KubeletHasSufficientMemory", "DiskPressure": "KubeletHasNoDiskPressure",
          "PIDPressure": "KubeletHasSufficientPID"}  # fmt: skip
 
@@ -35,11 +37,13 @@ class Nodes:
         for name in names:
             self._kubelets.dead.add(name)
             self._loop.due(self._silent, name, after_s=self._loop.settings.node_grace_s)
+        self._kubelets.tell()
 
     def revive(self, names: list[str]) -> None:
         """They are back: what was to be deleted stops, the rest becomes ready again."""
         for name in names:
             self._kubelets.dead.discard(name)
+            self._kubelets.tell()
             if self._registry.get("nodes", "", name) is None:
                 continue
             self._ready(name)
