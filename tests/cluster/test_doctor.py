@@ -37,7 +37,7 @@ def _object(version: str, kind: str, name: str, spec: Obj, status: Obj | None = 
 
 
 def sound() -> list[Obj]:
-    """Three nodes in as many zones, three replicas on them, and what belongs to those."""
+    """Three nodes in as many zones, an application of three replicas, and what belongs to it."""
     ready = {"conditions": [{"type": "Ready", "status": "True"}]}
     here = {"namespace": SPACE}
     template = {"metadata": {"labels": LABELS}, "spec": copy.deepcopy(POD)}
@@ -46,17 +46,7 @@ def sound() -> list[Obj]:
         _object("v1", "Node", f"node-{one}", {}, ready, labels={"topology.kubernetes.io/zone": f"eu-1{one}"})
         for one in ZONES
     ]
-    owned = [{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "api-1", "uid": "2", "controller": True}]
-    pods = [
-        _object(
-            "v1", "Pod", f"api-1-{one}", {**copy.deepcopy(POD), "nodeName": f"node-{one}"},
-            {"phase": "Running", **ready}, **here, labels=LABELS, ownerReferences=owned,
-        )
-        for one in ZONES
-    ]  # fmt: skip
-    above = [{"apiVersion": "apps/v1", "kind": "Deployment", "name": "api", "uid": "1", "controller": True}]
     scaled = {"scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "api"}, "maxReplicas": 9}
-    counted = {"expectedPods": 3, "currentHealthy": 3, "desiredHealthy": 2, "disruptionsAllowed": 1}
     budget = {"minAvailable": 2, "selector": select}
     claim = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}, "volumeName": "files"}
     volume = {"capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"], "nfs": {"server": "a", "path": "/"}}
@@ -65,9 +55,7 @@ def sound() -> list[Obj]:
         {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SPACE}}, *nodes,
         {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default", **here}},
         _object("apps/v1", "Deployment", "api", copy.deepcopy(workload), **here),
-        _object("apps/v1", "ReplicaSet", "api-1", copy.deepcopy(workload), **here, ownerReferences=above),
-        *pods,
-        _object("policy/v1", "PodDisruptionBudget", "api", budget, counted, **here),
+        _object("policy/v1", "PodDisruptionBudget", "api", budget, **here),
         _object("autoscaling/v2", "HorizontalPodAutoscaler", "api", scaled, {"currentReplicas": 3}, **here),
         _object("v1", "PersistentVolume", "files", volume),
         _object("v1", "PersistentVolumeClaim", "files", claim, **here),
@@ -87,6 +75,7 @@ class Doctor:
             (made,) = self.cluster.create({key: one for key, one in obj.items() if key != "status"})
             if status := obj.get("status"):
                 self.cluster.request("PATCH", f"{self.cluster.path(made)}/status", {"status": status})
+        self.cluster.until(self._stands, "three pods that are ready, and their budget")
         written = [one for one in objects if one["kind"] in ("Deployment", "PodDisruptionBudget")]
         (self.place.folder / "manifests.yaml").write_text(
             yaml.safe_dump_all([{key: part for key, part in one.items() if key != "status"} for one in written])
@@ -95,6 +84,14 @@ class Doctor:
             f"environments: {{staging: {{platform: kubernetes, kubernetes: {{context: standin, namespaces: [{SPACE}],"
             f" kubeconfig: {self.cluster.kubeconfig}, manifests: manifests.yaml}}}}}}\n"
         )
+
+    def _stands(self) -> bool:
+        pods = self.cluster.all("v1", "Pod", SPACE)
+        conditions = [one["status"].get("conditions") or [] for one in pods]
+        ready = [any(one["type"] == "Ready" and one["status"] == "True" for one in each) for each in conditions]
+        budgets = self.cluster.all("policy/v1", "PodDisruptionBudget", SPACE)
+        counted = all((one.get("status") or {}).get("currentHealthy") == 3 for one in budgets)
+        return len(pods) == 3 and all(ready) and counted
 
     def examine(self) -> tuple[int, dict[str, Obj]]:
         """Its exit code, and its findings by claim."""
@@ -122,13 +119,18 @@ def _of(objects: list[Obj], kind: str) -> list[Obj]:
 
 
 def _everywhere(objects: list[Obj], change: Callable[[Obj], Any]) -> None:
-    for one in (*_of(objects, "Deployment"), *_of(objects, "ReplicaSet")):
+    for one in _of(objects, "Deployment"):
         change(one["spec"]["template"]["spec"])
+
+
+def _in_one_zone(pod: Obj) -> None:
+    pod["nodeSelector"] = {"topology.kubernetes.io/zone": "eu-1a"}
+    pod["topologySpreadConstraints"][0]["whenUnsatisfiable"] = "ScheduleAnyway"
 
 
 WEAKNESSES: dict[str, tuple[Callable[[list[Obj]], Any], str, str]] = {
     "all replicas in one zone": (
-        lambda objects: [one["spec"].update(nodeName="node-a") for one in _of(objects, "Pod")],
+        lambda objects: _everywhere(objects, _in_one_zone),
         "replicas in several zones",
         "Deployment file-transfer-api/api in eu-1a",
     ),
@@ -138,7 +140,7 @@ WEAKNESSES: dict[str, tuple[Callable[[list[Obj]], Any], str, str]] = {
         "none for Deployment file-transfer-api/api",
     ),
     "a budget that forbids any eviction": (
-        lambda objects: _of(objects, "PodDisruptionBudget")[0]["status"].update(disruptionsAllowed=0),
+        lambda objects: _of(objects, "PodDisruptionBudget")[0]["spec"].update(minAvailable=3),
         "budgets allow an eviction",
         "no pod may ever be evicted: file-transfer-api/api",
     ),
