@@ -75,7 +75,7 @@ class Doctor:
             (made,) = self.cluster.create({key: one for key, one in obj.items() if key != "status"})
             if status := obj.get("status"):
                 self.cluster.request("PATCH", f"{self.cluster.path(made)}/status", {"status": status})
-        self.cluster.until(self._stands, "three pods that are ready, and their budget")
+        self.cluster.until(self._stands, "three pods that are ready, and counted")
         written = [one for one in objects if one["kind"] in ("Deployment", "PodDisruptionBudget")]
         (self.place.folder / "manifests.yaml").write_text(
             yaml.safe_dump_all([{key: part for key, part in one.items() if key != "status"} for one in written])
@@ -91,7 +91,9 @@ class Doctor:
         ready = [any(one["type"] == "Ready" and one["status"] == "True" for one in each) for each in conditions]
         budgets = self.cluster.all("policy/v1", "PodDisruptionBudget", SPACE)
         counted = all((one.get("status") or {}).get("currentHealthy") == 3 for one in budgets)
-        return len(pods) == 3 and all(ready) and counted
+        scalers = self.cluster.all("autoscaling/v2", "HorizontalPodAutoscaler", SPACE)
+        scaled = all((one.get("status") or {}).get("currentReplicas") == 3 for one in scalers)
+        return len(pods) == 3 and all(ready) and counted and scaled
 
     def examine(self) -> tuple[int, dict[str, Obj]]:
         """Its exit code, and its findings by claim."""
@@ -145,9 +147,9 @@ WEAKNESSES: dict[str, tuple[Callable[[list[Obj]], Any], str, str]] = {
         "no pod may ever be evicted: file-transfer-api/api",
     ),
     "an autoscaler at its maximum": (
-        lambda objects: _of(objects, "HorizontalPodAutoscaler")[0]["status"].update(currentReplicas=9),
+        lambda objects: _of(objects, "HorizontalPodAutoscaler")[0]["spec"].update(maxReplicas=3),
         "autoscalers have room",
-        "at the maximum: file-transfer-api/api at 9",
+        "at the maximum: file-transfer-api/api at 3",
     ),
     "nothing keeps them apart": (
         lambda objects: _everywhere(objects, lambda pod: pod.pop("topologySpreadConstraints")),
