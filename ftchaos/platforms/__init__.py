@@ -61,6 +61,10 @@ def heal(record: Record) -> str:
         from ftchaos.platforms.aws import heals as of_aws
 
         return of_aws.heal(record)
+    if record.platform == "kubernetes":
+        from ftchaos.platforms.kubernetes import heals as of_kubernetes
+
+        return of_kubernetes.heal(record)
     if record.platform == "bench":
         from ftchaos.platforms import bench
 

@@ -139,11 +139,15 @@ CALLS: tuple[Operation, ...] = (
 )
 
 
+SURVEYED = ("daemonsets", "deployments", "networkpolicies", "nodes", "pods", "replicasets", "statefulsets")
+"""What a fault and its heal read; other lists are the doctor's. Namespaces have been read before a fault is planned."""
+
+
 def needed(manner: str, namespaces: Iterable[str]) -> list[Action]:
     """All that a fault of this manner calls, its heal included."""
     found = []
     for one in CALLS:
-        if (one.kind == "read" and one.resource != "selfsubjectaccessreviews") or manner in one.manners:
+        if (one.kind == "read" and one.resource in SURVEYED) or manner in one.manners:
             where = [""] if one.of_cluster else list(namespaces)
             found += [Action(one.verb, one.resource, namespace) for namespace in where]
     return found

@@ -1,0 +1,122 @@
+"""Pods that reach only each other: a label of this fault alone on each, and one NetworkPolicy for it in each namespace.
+
+Policies only ever add what is allowed, so that one which allows something to such a pod would let it through: where
+there is one, the fault is refused. Whether the network of the cluster keeps to policies at all, the API does not say.
+
+Source: Kubernetes documentation, Network Policies: the union of what all policies of a pod allow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ftchaos.errors import Refused
+from ftchaos.platforms.kubernetes import survey
+from ftchaos.platforms.kubernetes.failures import ApiFailed
+from ftchaos.platforms.kubernetes.inventory import Inventory, Pod, selects
+from ftchaos.platforms.mending import Mending
+
+if TYPE_CHECKING:
+    from ftchaos.platforms.kubernetes.access import Access
+
+Obj = dict[str, Any]
+Key = Mapping[str, str]
+
+CUT = "cut"  # the value of the label; its key is the mark of the fault
+
+
+def plan(inventory: Inventory, hit: Sequence[Pod], mark: str) -> list[dict[str, str]]:
+    """The policies that will be made.
+
+    Raises:
+        Refused: one that is there already would let something through.
+    """
+    for policy in inventory.policies:
+        metadata, spec = policy["metadata"], policy["spec"]
+        if not (spec.get("ingress") or spec.get("egress")):
+            continue
+        for pod in hit:
+            if pod.namespace == metadata["namespace"] and selects(spec.get("podSelector") or {}, pod.labels):
+                raise Refused(
+                    f"the NetworkPolicy {metadata['namespace']}/{metadata['name']} allows traffic of {pod.full_name}, "
+                    "and policies cannot take back what another allows",
+                    "choose the manner 'outage', or cut the zone off in the network below the cluster",
+                )
+    return [{"namespace": one, "name": mark} for one in sorted({pod.namespace for pod in hit})]
+
+
+def cut(access: Access, policies: Sequence[Key], every: Sequence[Key], mark: str) -> str:
+    """Make the policies, then label the pods: from that instant each is cut off."""
+    for one in policies:
+        try:
+            access.call("create", "networkpolicies", one["namespace"], body=_policy(one, mark))
+        except ApiFailed as error:
+            if not error.is_conflict:  # the name is this fault's alone
+                raise
+    there = 0
+    for one in every:
+
+        def label(pod: Obj, one: Key = one) -> Obj | None:
+            return {"metadata": {"labels": {mark: CUT}}} if pod["metadata"]["uid"] == one["uid"] else None
+
+        there += access.patch("pods", one["namespace"], one["name"], label)
+    return f"{there} pods reach only each other"
+
+
+def _policy(one: Key, mark: str) -> Obj:
+    peers = [{"namespaceSelector": {}, "podSelector": {"matchLabels": {mark: CUT}}}]
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": one["name"], "namespace": one["namespace"]},
+        "spec": {
+            "podSelector": {"matchLabels": {mark: CUT}},
+            "policyTypes": ["Ingress", "Egress"],
+            "ingress": [{"from": peers}],
+            "egress": [{"to": peers}],
+        },
+    }
+
+
+def not_cut(access: Access, undo: Mapping[str, Any]) -> list[str]:
+    """What is missing of a cut that the cluster shows: by its own checks at least one pod must be seen to suffer."""
+    namespaces, mark = undo["place"]["namespaces"], undo["mark"]
+    names = {(one["metadata"]["namespace"], one["metadata"]["name"]) for one in _policies(access, namespaces)}
+    missing = [f"the NetworkPolicy {one['namespace']}/{one['name']} is not there" for one in undo["policies"]
+               if (one["namespace"], one["name"]) not in names]  # fmt: skip
+    meant = {one["uid"] for one in undo["pods"]}
+    now = [pod for pod in survey.pods(access, namespaces) if pod.uid in meant]
+    missing += [f"{pod.full_name} is not cut off" for pod in now if pod.labels.get(mark) != CUT]
+    if not missing and all(pod.ready for pod in now):
+        missing.append("every pod that was cut off is still Ready: the network may not keep to policies")
+    return missing
+
+
+def _policies(access: Access, namespaces: Sequence[str]) -> list[Obj]:
+    return survey.every(access, "networkpolicies", namespaces)
+
+
+def join(access: Access, policies: Sequence[Key], every: Sequence[Key], mark: str, mending: Mending) -> None:
+    """Remove the policies, which ends the cut at once, then the labels."""
+    removed: list[str] = []
+
+    def remove(one: Key) -> None:
+        if access.delete("networkpolicies", one["namespace"], one["name"]):
+            removed.append(one["name"])
+
+    def bare(pod: Obj) -> Obj | None:
+        labels = pod["metadata"].get("labels") or {}
+        if mark not in labels:
+            return None
+        return {"metadata": {"labels": {mark: None} if len(labels) > 1 else None}}
+
+    def unlabel(one: Key) -> None:
+        access.patch("pods", one["namespace"], one["name"], bare)
+
+    for one in policies:
+        mending.attempt(f"the NetworkPolicy {one['namespace']}/{one['name']}", lambda one=one: remove(one))  # type: ignore[misc]
+    for one in every:
+        mending.attempt(f"the label of {one['namespace']}/{one['name']}", lambda one=one: unlabel(one))  # type: ignore[misc]
+    if removed:
+        mending.said.append(f"{len(removed)} NetworkPolicies were removed")

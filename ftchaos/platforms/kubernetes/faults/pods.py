@@ -1,0 +1,133 @@
+"""Pods that are evicted as their budgets allow, or deleted without grace; each only if it is still the one meant.
+
+A bare pod comes back by nobody, and its manifest may hold secrets, so that no undo could keep it: it is left out and
+named. So is one that the kubelet runs from a file, and in a drain those of DaemonSets, which would return at once.
+
+Source: Kubernetes documentation, API-initiated eviction: 429 where a budget forbids it now, 500 where it is
+misconfigured.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ftchaos import clock
+from ftchaos.platforms.kubernetes import survey
+from ftchaos.platforms.kubernetes.calls import DRAIN, PARTITION
+from ftchaos.platforms.kubernetes.failures import ApiFailed, Unanswered
+from ftchaos.platforms.kubernetes.faults import settling
+from ftchaos.platforms.kubernetes.inventory import Inventory, Node, Pod
+
+if TYPE_CHECKING:
+    from ftchaos.platforms.kubernetes.access import Access
+
+Key = Mapping[str, str]
+
+DRAINED_S = 300.0
+ROUND_S = 0.5
+DAEMON = "DaemonSet/"
+
+
+def chosen(inventory: Inventory, taken: Iterable[Node], manner: str) -> tuple[list[Pod], dict[str, str]]:
+    """The application's pods that fall with these nodes, and which do not and why."""
+    names = {one.name for one in taken}
+    hit, spared = [], {}
+    for pod in inventory.pods:
+        if pod.node not in names:
+            continue
+        if why := _spared(pod, manner):
+            spared[pod.full_name] = why
+        else:
+            hit.append(pod)
+    return hit, spared
+
+
+def _spared(pod: Pod, manner: str) -> str:
+    if pod.mirror:
+        return "the kubelet runs it from a file"
+    if manner == PARTITION:
+        return "it uses the network of its node, which no policy is for" if pod.host_network else ""
+    if not pod.workload:
+        return "no controller would bring it back"
+    return "its DaemonSet would bring it back at once" if manner == DRAIN and pod.workload.startswith(DAEMON) else ""
+
+
+def kill(access: Access, every: Sequence[Key]) -> str:
+    """Delete each without grace."""
+    there = [access.delete("pods", one["namespace"], one["name"], uid=one["uid"], grace_s=0) for one in every]
+    gone = there.count(False)
+    return f"{there.count(True)} pods were deleted" + (f", {gone} were gone already" if gone else "")
+
+
+def evict(access: Access, undo: Mapping[str, Any]) -> str:
+    """Evict each, again and again while its budget forbids it, and wait until all are gone or the deadline is there."""
+    asked: set[str] = set()
+    refused: dict[str, str] = {}
+    last_at, wait_s = clock.now() + DRAINED_S, ROUND_S
+    while True:
+        for one in undo["pods"]:
+            if one["uid"] not in asked:
+                refused.pop(one["uid"], None)
+                if why := _evicted(access, one):
+                    refused[one["uid"]] = why
+                else:
+                    asked.add(one["uid"])
+        left = remaining(access, undo)
+        if not left or clock.now() >= last_at:
+            return _drained(undo["pods"], refused, left)
+        time.sleep(wait_s)
+        wait_s = min(wait_s * 1.5, 5.0)
+
+
+def _evicted(access: Access, one: Key) -> str:
+    """Why a pod was not evicted; empty where it was, or is gone."""
+    body = {
+        "apiVersion": "policy/v1",
+        "kind": "Eviction",
+        "metadata": {"name": one["name"], "namespace": one["namespace"]},
+        "deleteOptions": {"preconditions": {"uid": one["uid"]}},
+    }
+    try:
+        access.call("create", "pods/eviction", one["namespace"], one["name"], body=body)
+    except ApiFailed as error:
+        if error.is_absent or error.is_conflict:  # gone, or another of that name
+            return ""
+        if not error.is_passing:
+            raise
+        return error.message
+    except Unanswered as error:
+        return error.fact
+    return ""
+
+
+def _drained(every: Sequence[Key], refused: Mapping[str, str], left: Sequence[str]) -> str:
+    names = {one["uid"]: f"{one['namespace']}/{one['name']}" for one in every}
+    said = [f"{len(every) - len(left)} of {len(every)} pods were evicted"]
+    said += [f"{names[uid]} was not, within {DRAINED_S:g} s: {why}" for uid, why in refused.items()]
+    return ", ".join(said + [one for one in left if "Terminating" in one])
+
+
+def remaining(access: Access, undo: Mapping[str, Any]) -> list[str]:
+    """Those of the pods that were meant that are still there, in words."""
+    meant = {one["uid"] for one in undo["pods"]}
+    return [_said(pod) for pod in survey.pods(access, undo["place"]["namespaces"]) if pod.uid in meant]
+
+
+def still_there(access: Access, undo: Mapping[str, Any]) -> list[str]:
+    """The same, and others that came to these nodes meanwhile: a zone in which something serves did not fail."""
+    meant, names = {one["uid"] for one in undo["pods"]}, {one["name"] for one in undo["nodes"]}
+    found = [
+        pod
+        for pod in survey.pods(access, undo["place"]["namespaces"])
+        if pod.uid in meant
+        or (pod.node in names and pod.full_name not in undo["spared"] and not _spared(pod, undo["manner"]))
+    ]
+    return [_said(pod) for pod in found]
+
+
+def _said(pod: Pod) -> str:
+    if not pod.terminating:
+        return f"{pod.full_name} is still there"
+    return f"{pod.full_name} is Terminating" + settling.stuck([pod])

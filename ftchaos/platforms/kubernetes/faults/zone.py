@@ -1,0 +1,149 @@
+"""A zone is drained, loses its power, loses its nodes, or is cut off from the network."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ftchaos.errors import Invalid, Refused
+from ftchaos.guard import Target
+from ftchaos.platforms.base import COMPONENTS, Harm
+from ftchaos.platforms.kubernetes import inventory as stock
+from ftchaos.platforms.kubernetes.calls import DRAIN, NODES, OUTAGE, PARTITION
+from ftchaos.platforms.kubernetes.faults import network, nodes, pods, settling, signs
+from ftchaos.platforms.kubernetes.inventory import Inventory, Node, Pod
+from ftchaos.platforms.mending import Mending
+
+if TYPE_CHECKING:
+    from ftchaos.platforms.kubernetes.access import Access
+
+CLAUSES = {
+    DRAIN: "{zone} was drained",
+    OUTAGE: "{zone} lost its power",
+    NODES: "{zone} lost its nodes",
+    PARTITION: "{zone} was cut off from the network",
+}
+PROOF_S = {DRAIN: 60.0, OUTAGE: 60.0, NODES: 60.0, PARTITION: 120.0}
+
+
+def plan(inventory: Inventory, zone: str = "primary", manner: str = OUTAGE) -> Harm:
+    """What falls with a zone.
+
+    Args:
+        zone: its name, or ``primary`` for that with most of the application's pods.
+        manner: ``drain``: its nodes take nothing new, and the pods are evicted as their budgets allow. ``outage``: its
+            nodes take nothing new, not even of a DaemonSet, and the pods are deleted without grace. ``nodes``: the
+            nodes are deleted from the cluster. ``partition``: the pods reach only each other.
+
+    Raises:
+        Invalid: there is no such zone or manner.
+        Refused: nothing there may be harmed, others would be, or the run's own clients are there.
+    """
+    if manner not in CLAUSES:
+        raise Invalid(f"a zone of Kubernetes cannot fail in the manner {manner!r}", f"choose {', '.join(CLAUSES)}")
+    chosen = inventory.zone(zone)
+    inventory.ensure_clients_outside(chosen)
+    there = [one for one in inventory.nodes if one.zone == chosen]
+    taken = [one for one in there if one.allowed]
+    if not taken:
+        raise Refused(
+            f"no node in {chosen} carries the label {inventory.tag}",
+            f"allow faults there: kubectl label node --selector {stock.ZONE_LABEL}={chosen} {inventory.tag}",
+        )
+    if manner == NODES:
+        _ensure_alone(inventory, taken)
+    hit, spared = pods.chosen(inventory, taken, manner)
+    spared |= {one.name: f"the node does not carry the label {inventory.tag}" for one in there if not one.allowed}
+    if not hit:
+        raise Refused(f"no pod of {', '.join(inventory.namespaces)} in {chosen} can fall", "choose another zone")
+    mark = f"ftchaos-{secrets.token_hex(4)}"
+    undo = {
+        "place": dict(inventory.place), "zone": chosen, "manner": manner, "mark": mark,
+        "nodes": nodes.plan(taken, manner), "pods": [one.key for one in hit], "spared": spared,
+        "policies": network.plan(inventory, hit, mark) if manner == PARTITION else [],
+        "ready": settling.plan(inventory, hit),
+    }  # fmt: skip
+    left_out = ", ".join(f"{name} is left out: {why}" for name, why in spared.items())
+    return Harm(
+        CLAUSES[manner].format(zone=chosen) + (f" ({left_out})" if left_out else ""),
+        tuple(_targets(inventory, chosen, taken, hit, manner)),
+        signs.of(inventory, hit),
+        undo,
+        COMPONENTS,
+        proof_s=PROOF_S[manner],
+    )
+
+
+def _ensure_alone(inventory: Inventory, taken: Sequence[Node]) -> None:
+    """Refuse to delete nodes with pods of others, or with any that nobody would bring back: all go with their node.
+
+    Those of DaemonSets, and those that a kubelet runs from files, come back with the node.
+    """
+    if inventory.foreign is None:
+        raise Refused(
+            "nobody looked who else is on the nodes that would be deleted", "read the inventory of all namespaces"
+        )
+    names = {one.name for one in taken}
+    bare = [one.full_name for one in inventory.pods if one.node in names and not (one.workload or one.mirror)]
+    if bare:
+        raise Refused(
+            f"{', '.join(bare)} would be gone for good with its node: it has no controller",
+            "choose the manner 'outage', which leaves it out",
+        )
+    others = [
+        one.full_name
+        for one in inventory.foreign
+        if one.node in names and not one.mirror and not one.workload.startswith("DaemonSet/")
+    ]
+    if others:
+        raise Refused(
+            f"the nodes that would be deleted also run {', '.join(sorted(others)[:5])}"
+            + (f" and {len(others) - 5} more" if len(others) > 5 else ""),
+            "choose the manner 'outage', which harms the application alone, or move them to other nodes",
+        )
+
+
+def _targets(inventory: Inventory, zone: str, taken: Sequence[Node], hit: Sequence[Pod], manner: str) -> list[Target]:
+    """The zone, its nodes where these are touched, and each pod of so many."""
+    found = [Target(zone, "zone", zone, len(inventory.zones))]
+    if manner != PARTITION:
+        found += [Target(one.name, "node", zone, len(inventory.nodes)) for one in taken]
+    return found + [Target(one.full_name, "pod", zone, len(inventory.pods)) for one in hit]
+
+
+def inject(access: Access, harm: Harm) -> str:
+    undo = harm.undo
+    match undo["manner"]:
+        case "drain":
+            said = [nodes.cordon(access, undo["nodes"], undo["mark"], taint=False), pods.evict(access, undo)]
+        case "outage":
+            said = [nodes.cordon(access, undo["nodes"], undo["mark"], taint=True), pods.kill(access, undo["pods"])]
+        case "nodes":
+            said = [nodes.remove(access, undo["nodes"])]
+        case _:
+            said = [network.cut(access, undo["policies"], undo["pods"], undo["mark"])]
+    return f"{harm.clause}: {', '.join(said)}"
+
+
+def effect(access: Access, undo: Mapping[str, Any]) -> list[str]:
+    """What of the damage the cluster does not show yet."""
+    match undo["manner"]:
+        case "drain" | "outage":
+            return nodes.not_cordoned(access, undo["nodes"], undo["mark"]) + pods.still_there(access, undo)
+        case "nodes":
+            return nodes.not_removed(access, undo["nodes"])
+        case _:
+            return network.not_cut(access, undo)
+
+
+def heal(access: Access, arguments: Mapping[str, Any]) -> str:
+    mending = Mending("with kubectl")
+    if arguments["manner"] == NODES:
+        nodes.restore(access, arguments["nodes"], mending)
+    elif arguments["manner"] == PARTITION:
+        network.join(access, arguments["policies"], arguments["pods"], arguments["mark"], mending)
+    else:
+        nodes.uncordon(access, arguments["nodes"], arguments["mark"], mending)
+    settling.wait(access, arguments, mending)
+    return mending.end(f"{arguments['zone']} was whole")

@@ -1,0 +1,25 @@
+"""The heals of Kubernetes by name, each from its undo record alone and harmless when repeated."""
+
+from __future__ import annotations
+
+from ftchaos.errors import HealFailed
+from ftchaos.platforms.kubernetes import faults
+from ftchaos.platforms.kubernetes.access import Access, Place
+from ftchaos.undo import Record
+
+FAULT = "fault:"
+
+
+def heal(record: Record) -> str:
+    """Heal one record, in the cluster that it names.
+
+    Raises:
+        HealFailed: the harm remains, or nobody knows this heal.
+        Refused: the context leads to another cluster by now.
+    """
+    fault = faults.FAULTS.get(record.heal.removeprefix(FAULT)) if record.heal.startswith(FAULT) else None
+    if fault is None:
+        raise HealFailed(f"Kubernetes knows no heal '{record.heal}'", "a newer ftchaos may have written this undo log")
+    access = Access(Place.from_json(dict(record.arguments["place"])))
+    access.ensure_right_place()
+    return fault.heal(access, record.arguments)
