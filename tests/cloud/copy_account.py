@@ -48,7 +48,7 @@ class Deaths:
     after: int = 0
     before: str = ""
     answered: str = ""
-    look: Callable[[str], object] = lambda _: None
+    look: Callable[[str], object] = field(default=lambda _: None, repr=False)
     made: list[str] = field(default_factory=list)
 
     def leaves(self, operation: str) -> None:
