@@ -93,7 +93,8 @@ def test_wrong_account_is_refused(place: Place, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("environments", "told"),
     [
-        ("{staging: {platform: kubernetes}}", "nothing is documented"),
+        ("{staging: {platform: kubernetes}}", "does not say which context"),
+        ("{staging: {platform: lab}}", "nothing is documented"),
         ("{other: {platform: lab}}", "no environment"),
         ("{staging: {platform: aws, protected: true}}", "has no 'account'"),
     ],
