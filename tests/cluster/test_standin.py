@@ -9,6 +9,7 @@ import time
 from typing import Any
 
 import pytest
+from cluster.standin.reach import Reach
 from cluster.standin.server import Standin
 from kubernetes import client, config, watch
 from kubernetes.client import ApiException
@@ -17,8 +18,8 @@ Obj = dict[str, Any]
 _CLOSED = re.compile("Connection|Remote")
 
 
-def _map(name: str, labels: dict[str, str] | None = None, **data: str) -> Obj:
-    metadata: Obj = {"name": name, "namespace": "default", "labels": labels or {}}
+def _map(space: str, name: str, labels: dict[str, str] | None = None, **data: str) -> Obj:
+    metadata: Obj = {"name": name, "namespace": space, "labels": labels or {}}
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
 
 
@@ -28,34 +29,34 @@ def _refusal(work: Any, *arguments: Any, **named: Any) -> tuple[int, str]:
     return refusal.value.status, json.loads(refusal.value.body)["reason"]
 
 
-def test_what_is_created_can_be_read_changed_and_deleted(cluster: Standin) -> None:
-    core = cluster.core
-    made = core.create_namespaced_config_map("default", _map("one", a="1"))
+def test_what_is_created_can_be_read_changed_and_deleted(reached: Reach, space: str) -> None:
+    core = reached.core
+    made = core.create_namespaced_config_map(space, _map(space, "one", a="1"))
     made.data["a"] = "2"
-    core.replace_namespaced_config_map("one", "default", made)
-    read = core.read_namespaced_config_map("one", "default")
-    core.delete_namespaced_config_map("one", "default")
+    core.replace_namespaced_config_map("one", space, made)
+    read = core.read_namespaced_config_map("one", space)
+    core.delete_namespaced_config_map("one", space)
 
     assert {"a": "2"} == read.data
     assert int(read.metadata.resource_version) > int(made.metadata.resource_version)
-    assert (404, "NotFound") == _refusal(core.read_namespaced_config_map, "one", "default")
+    assert (404, "NotFound") == _refusal(core.read_namespaced_config_map, "one", space)
 
 
-def test_a_stale_write_is_a_conflict(cluster: Standin) -> None:
-    core = cluster.core
-    old = core.create_namespaced_config_map("default", _map("one", a="1"))
-    core.patch_namespaced_config_map("one", "default", {"data": {"a": "2"}})
+def test_a_stale_write_is_a_conflict(reached: Reach, space: str) -> None:
+    core = reached.core
+    old = core.create_namespaced_config_map(space, _map(space, "one", a="1"))
+    core.patch_namespaced_config_map("one", space, {"data": {"a": "2"}})
 
-    assert (409, "Conflict") == _refusal(core.replace_namespaced_config_map, "one", "default", old)
-    assert (409, "AlreadyExists") == _refusal(core.create_namespaced_config_map, "default", _map("one"))
+    assert (409, "Conflict") == _refusal(core.replace_namespaced_config_map, "one", space, old)
+    assert (409, "AlreadyExists") == _refusal(core.create_namespaced_config_map, space, _map(space, "one"))
 
 
-def test_selectors_select(cluster: Standin) -> None:
+def test_selectors_select(reached: Reach, space: str) -> None:
     for name, zone in (("one", "a"), ("two", "b"), ("three", "c")):
-        cluster.create(_map(name, {"zone": zone, "app": "x"}))
+        reached.create(_map(space, name, {"zone": zone, "app": "x"}))
 
     def names(**selectors: str) -> set[str]:
-        return {one.metadata.name for one in cluster.core.list_namespaced_config_map("default", **selectors).items}
+        return {one.metadata.name for one in reached.core.list_namespaced_config_map(space, **selectors).items}
 
     assert {"one"} == names(label_selector="app=x,zone=a")
     assert {"two", "three"} == names(label_selector="zone in (b, c)")
@@ -83,21 +84,21 @@ def test_pages_come_from_one_snapshot_until_it_is_too_old(cluster: Standin) -> N
     assert (410, "Expired") == expired
 
 
-def test_a_watch_tells_what_changed_since_a_version(cluster: Standin) -> None:
-    cluster.create(_map("before", {"app": "x"}))
-    version = cluster.core.list_namespaced_config_map("default").metadata.resource_version
+def test_a_watch_tells_what_changed_since_a_version(reached: Reach, space: str) -> None:
+    reached.create(_map(space, "before", {"app": "x"}))
+    version = reached.core.list_namespaced_config_map(space).metadata.resource_version
 
     def change() -> None:
         time.sleep(0.1)
-        cluster.create(_map("one", {"app": "x"}), _map("other"))
-        cluster.core.patch_namespaced_config_map("one", "default", {"data": {"a": "1"}})
-        cluster.core.patch_namespaced_config_map("one", "default", {"metadata": {"labels": {"app": "y"}}})
+        reached.create(_map(space, "one", {"app": "x"}), _map(space, "other"))
+        reached.core.patch_namespaced_config_map("one", space, {"data": {"a": "1"}})
+        reached.core.patch_namespaced_config_map("one", space, {"metadata": {"labels": {"app": "y"}}})
 
     threading.Thread(target=change).start()
     seen = [
         (event["type"], event["object"].metadata.name)
         for event in watch.Watch().stream(
-            cluster.core.list_namespaced_config_map, "default", label_selector="app=x", resource_version=version,
+            reached.core.list_namespaced_config_map, space, label_selector="app=x", resource_version=version,
             timeout_seconds=1,
         )
     ]  # fmt: skip
@@ -135,15 +136,15 @@ def test_three_sorts_of_patches_differ(cluster: Standin) -> None:
     assert (422, "Invalid") == merged
 
 
-def test_a_dry_run_keeps_nothing(cluster: Standin) -> None:
-    made = cluster.core.create_namespaced_config_map("default", _map("one"), dry_run="All")
+def test_a_dry_run_keeps_nothing(reached: Reach, space: str) -> None:
+    made = reached.core.create_namespaced_config_map(space, _map(space, "one"), dry_run="All")
 
     assert made.metadata.uid
-    assert (404, "NotFound") == _refusal(cluster.core.read_namespaced_config_map, "one", "default")
+    assert (404, "NotFound") == _refusal(reached.core.read_namespaced_config_map, "one", space)
 
 
 def test_a_reader_may_read_and_nothing_else(cluster: Standin) -> None:
-    cluster.create(_map("one"))
+    cluster.create(_map("default", "one"))
     reader = config.new_client_from_config(str(cluster.read_only()))
     core = client.CoreV1Api(reader)
 
@@ -167,15 +168,15 @@ def test_a_reader_may_read_and_nothing_else(cluster: Standin) -> None:
     assert ["get", "list", "watch"] in [one.verbs for one in rules.status.resource_rules]
 
 
-def test_a_lease_is_taken_by_one_of_two(cluster: Standin) -> None:
-    leases = client.CoordinationV1Api(cluster.api)
-    made = leases.create_namespaced_lease("default", {"metadata": {"name": "lock"}, "spec": {"holderIdentity": "none"}})
-    one, other = (cluster.api.sanitize_for_serialization(made) for _ in range(2))
+def test_a_lease_is_taken_by_one_of_two(reached: Reach, space: str) -> None:
+    leases = client.CoordinationV1Api(reached.api)
+    made = leases.create_namespaced_lease(space, {"metadata": {"name": "lock"}, "spec": {"holderIdentity": "none"}})
+    one, other = (reached.api.sanitize_for_serialization(made) for _ in range(2))
     one["spec"]["holderIdentity"], other["spec"]["holderIdentity"] = "one", "other"
-    leases.replace_namespaced_lease("lock", "default", one)
+    leases.replace_namespaced_lease("lock", space, one)
 
-    assert (409, "Conflict") == _refusal(leases.replace_namespaced_lease, "lock", "default", other)
-    assert "one" == leases.read_namespaced_lease("lock", "default").spec.holder_identity
+    assert (409, "Conflict") == _refusal(leases.replace_namespaced_lease, "lock", space, other)
+    assert "one" == leases.read_namespaced_lease("lock", space).spec.holder_identity
 
 
 def test_a_definition_adds_a_kind_and_takes_it_away(cluster: Standin) -> None:
@@ -195,20 +196,20 @@ def test_a_definition_adds_a_kind_and_takes_it_away(cluster: Standin) -> None:
     assert (404, "NotFound") == gone
 
 
-def test_a_finalizer_keeps_what_was_deleted_until_it_is_taken_off(cluster: Standin) -> None:
-    obj = _map("one")
+def test_a_finalizer_keeps_what_was_deleted_until_it_is_taken_off(reached: Reach, space: str) -> None:
+    obj = _map(space, "one")
     obj["metadata"]["finalizers"] = ["example.com/hold"]
-    cluster.create(obj)
-    cluster.core.delete_namespaced_config_map("one", "default")
-    held = cluster.core.read_namespaced_config_map("one", "default")
-    cluster.core.patch_namespaced_config_map("one", "default", {"metadata": {"finalizers": None}})
+    reached.create(obj)
+    reached.core.delete_namespaced_config_map("one", space)
+    held = reached.core.read_namespaced_config_map("one", space)
+    reached.core.patch_namespaced_config_map("one", space, {"metadata": {"finalizers": None}})
 
     assert held.metadata.deletion_timestamp is not None
-    assert (404, "NotFound") == _refusal(cluster.core.read_namespaced_config_map, "one", "default")
+    assert (404, "NotFound") == _refusal(reached.core.read_namespaced_config_map, "one", space)
 
 
 def test_every_request_is_on_record(cluster: Standin) -> None:
-    cluster.create(_map("one"))
+    cluster.create(_map("default", "one"))
     cluster.clear()
     cluster.core.patch_namespaced_config_map("one", "default", {"data": {"a": "1"}})
     made = cluster.requests()
@@ -222,7 +223,7 @@ def test_requests_fail_as_a_test_wants(cluster: Standin) -> None:
     cluster.fail_next("Conflict", "patch", "configmaps")
     cluster.fail_next("HangUp", "create", "configmaps", after=True)
     with pytest.raises(Exception, match=_CLOSED):
-        cluster.create(_map("one"))
+        cluster.create(_map("default", "one"))
     conflict = _refusal(cluster.core.patch_namespaced_config_map, "one", "default", {"data": {"a": "1"}})
     cluster.throttle(retry_after_s=7, verb="patch")
     with pytest.raises(ApiException) as refusal:
@@ -234,12 +235,12 @@ def test_requests_fail_as_a_test_wants(cluster: Standin) -> None:
 
 @pytest.mark.parametrize("effect", [True, False])
 def test_the_server_stops_at_a_request_and_answers_again(cluster: Standin, effect: bool) -> None:
-    cluster.create(_map("zero"))
+    cluster.create(_map("default", "zero"))
     cluster.stop_at(1, effect=effect, hang_up=True, writes=True)
     with pytest.raises(Exception, match=_CLOSED):
-        cluster.create(_map("one"))
+        cluster.create(_map("default", "one"))
     with pytest.raises(Exception, match=_CLOSED):
-        cluster.create(_map("two"))
+        cluster.create(_map("default", "two"))
     stopped = cluster.stopped
     cluster.resume()
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ipaddress
 import json
 import socket
 import struct
@@ -138,11 +139,13 @@ class Listeners:
         if not peers:
             return True
         other = self._pod_at(address)
-        return any(self._is(peer, pod["metadata"]["namespace"], other) for peer in peers)
+        return any(self._is(peer, pod["metadata"]["namespace"], other, address) for peer in peers)
 
-    def _is(self, peer: Obj, namespace: str, other: Obj | None) -> bool:
+    def _is(self, peer: Obj, namespace: str, other: Obj | None, address: str) -> bool:
         if "ipBlock" in peer:
-            return bool(peer["ipBlock"]["cidr"] == "0.0.0.0/0") and other is None
+            block = [peer["ipBlock"]["cidr"], *(peer["ipBlock"].get("except") or [])]
+            inside = [ipaddress.ip_address(address) in ipaddress.ip_network(one) for one in block]
+            return inside[0] and not any(inside[1:])
         if other is None:
             return False
         space = self._registry.get("namespaces", "", other["metadata"]["namespace"]) or {"metadata": {}}
