@@ -221,3 +221,14 @@ def test_what_may_not_be_read_is_unknown_and_never_met(doctor: Doctor) -> None:
     assert 3 == code
     assert "unknown" == findings["disruption budgets"]["status"]
     assert "unknown" == findings["budgets allow an eviction"]["status"]
+
+
+def test_where_there_is_nothing_nothing_is_met(doctor: Doctor) -> None:
+    doctor.build(sound())
+    file = doctor.place.folder / "ftchaos.yaml"
+    file.write_text(file.read_text().replace(f"[{SPACE}]", "[file-transfer-apo]"))
+    code, findings = doctor.examine()
+
+    assert code != 0
+    assert "unknown" == findings["more than one replica"]["status"]
+    assert "unknown" == findings["readiness is asked for"]["status"]

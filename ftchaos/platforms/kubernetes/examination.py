@@ -45,10 +45,15 @@ def _seen(access: Access, settings: Environment, config: Path | None, progress: 
         found = survey.every(access, resource, spaces)
         return [{**one, "kind": kind} for one in found] if kind else found
 
+    def workloads() -> list[dict[str, Any]] | Unread:
+        found = listed("deployments", "Deployment") + listed("statefulsets", "StatefulSet")
+        # Of a namespace that is misspelt the API lists nothing, and nothing would have no weakness.
+        return found or Unread(f"there is no Deployment or StatefulSet in {', '.join(spaces)}")
+
     return Seen(
         part("nodes", lambda: survey.nodes(access)),
         part("pods", lambda: survey.pods(access, spaces)),
-        part("workloads", lambda: listed("deployments", "Deployment") + listed("statefulsets", "StatefulSet")),
+        part("workloads", workloads),
         part("disruption budgets", lambda: listed("poddisruptionbudgets")),
         part("autoscalers", lambda: listed("horizontalpodautoscalers")),
         part("volume claims", lambda: listed("persistentvolumeclaims")),
