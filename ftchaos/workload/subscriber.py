@@ -44,8 +44,7 @@ class Subscriber:
                     await asyncio.wait([listening, self._full], return_when=asyncio.FIRST_COMPLETED)
                 finally:
                     # Before its session is closed, which it would take for a loss of the connection.
-                    listening.cancel()
-                    await asyncio.wait([listening])
+                    await _end(listening)
             if self._full.done():
                 self._full.result()
             if not listening.cancelled():
@@ -113,6 +112,16 @@ def run(chosen: config.Events, duration_s: float) -> int:
     part.run(main, duration_s, lambda: None)
     log.close()
     return 0
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    """Cancel it until it has ended: a cancellation gets lost where it meets a message that has just come in.
+
+    Source: Python 3.11, ``asyncio.wait_for``, which then returns the message; the library waits for messages with it.
+    """
+    while not task.done():
+        task.cancel()
+        await asyncio.wait([task], timeout=RETRY_S)
 
 
 async def _linger(end: asyncio.Event, linger_s: float) -> None:

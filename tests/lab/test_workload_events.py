@@ -145,7 +145,8 @@ def test_subscribers_outlive_the_whole_service(stack: Stack, tmp_path: Path) -> 
     assert 2 * USERS == len(listening.connections(killed_at))
 
 
-def test_what_cannot_be_written_down_ends_the_workload_with_an_error(stack: Stack, tmp_path: Path) -> None:
+@pytest.mark.parametrize("_", range(8))  # one in a few met a message that came in just then, and went on for ever
+def test_what_cannot_be_written_down_ends_the_workload_with_an_error(stack: Stack, tmp_path: Path, _: int) -> None:
     workload = Workload(
         tmp_path,
         uploads={"url": "http://127.0.0.1:9"},
