@@ -1,4 +1,4 @@
-"""The process of the stand-in: ``python -m cluster.standin TOKEN`` says where it listens, and dies with its parent."""
+"""The process of the stand-in: ``python -m cluster.standin TOKEN FOLDER`` says where it listens, and dies with its parent."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import sys
+from pathlib import Path
 
 from aiohttp import web
 from cluster.standin.commands import commands
@@ -15,8 +16,8 @@ from cluster.standin.world import World
 from ftchaos.process import die_with_parent
 
 
-async def _serve(token: str) -> None:
-    world = World(token)
+async def _serve(token: str, folder: Path) -> None:
+    world = World(token, folder)
     front = Front(world, commands(world))
     runner = web.ServerRunner(web.Server(front.handle, access_log=None))
     await runner.setup()
@@ -31,7 +32,7 @@ async def _serve(token: str) -> None:
 def main() -> None:
     """Serve until killed."""
     die_with_parent()
-    asyncio.run(_serve(sys.argv[1]))
+    asyncio.run(_serve(sys.argv[1], Path(sys.argv[2])))
 
 
 if __name__ == "__main__":

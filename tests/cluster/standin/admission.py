@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cluster.standin import failures
+from cluster.standin import addresses, failures
 from cluster.standin.kinds import Kind, named
 from cluster.standin.settings import Settings
 from cluster.standin.store import Store
@@ -12,6 +12,7 @@ from cluster.standin.times import suffix
 
 Obj = dict[str, Any]
 NOT_READY, UNREACHABLE = "node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"
+SERVE = "standin/serve"  # annotation: the Service really leads to pods; see cluster.standin.services
 _TOKENS = "/var/run/secrets/kubernetes.io/serviceaccount"
 
 
@@ -86,6 +87,8 @@ class Admission:
         if not spec.get("clusterIP"):
             self._address += 1
             spec["clusterIP"] = f"10.96.{self._address // 250}.{self._address % 250 + 1}"
+            if SERVE in (obj["metadata"].get("annotations") or {}):
+                spec["clusterIP"] = addresses.of_service(self._address)
         spec["clusterIPs"] = [spec["clusterIP"]]
         if spec["type"] in ("NodePort", "LoadBalancer"):
             for port in spec.get("ports") or []:

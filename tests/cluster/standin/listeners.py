@@ -11,26 +11,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
 import json
 import socket
 import struct
 from typing import Any
 
-from cluster.standin import selectors
 from cluster.standin.controllers.kubelets import LISTEN, Kubelets
 from cluster.standin.controllers.loop import Loop, key_of
+from cluster.standin.policies import OUTSIDE, Policies
 from cluster.standin.store import Change, Key
 
 Obj = dict[str, Any]
-_OUTSIDE = "127.0.0.1"
 
 
 class Listeners:
     """What listens for pods."""
 
-    def __init__(self, loop: Loop, kubelets: Kubelets) -> None:
-        self._loop, self._registry, self._kubelets = loop, loop.registry, kubelets
+    def __init__(self, loop: Loop, kubelets: Kubelets, policies: Policies) -> None:
+        self._loop, self._registry, self._kubelets, self._policies = loop, loop.registry, kubelets, policies
         self._servers: dict[Key, tuple[str, asyncio.Server]] = {}
         self._open: dict[Key, set[asyncio.StreamWriter]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -60,11 +58,12 @@ class Listeners:
             and pod["status"].get("phase") == "Running"
             and pod["spec"]["nodeName"] not in self._kubelets.dead
         )
-        address = pod["status"].get("podIP", "") if pod and runs and self._allows(pod, _OUTSIDE, anybody=True) else ""
+        open_ = pod is not None and runs and self._policies.allows(pod, OUTSIDE, anybody=True)
+        address = pod["status"].get("podIP", "") if pod and open_ else ""
         if key in self._servers and self._servers[key][0] != address:
             self._close(key)
         if address and key not in self._servers:
-            self._listen(key, address, _port(pod or {}))
+            self._listen(key, address, port_of(pod or {}))
         elif address and pod:
             self._cut(key, pod)
 
@@ -92,12 +91,12 @@ class Listeners:
     def _cut(self, key: Key, pod: Obj) -> None:
         """Close the connections of those who may not come in any more."""
         for writer in list(self._open.get(key, ())):
-            if not self._allows(pod, writer.get_extra_info("peername")[0]):
+            if not self._policies.allows(pod, writer.get_extra_info("peername")[0]):
                 writer.transport.abort()
 
     async def _answer(self, key: Key, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         pod = self._registry.get("pods", *key)
-        if pod is None or not self._allows(pod, writer.get_extra_info("peername")[0]):
+        if pod is None or not self._policies.allows(pod, writer.get_extra_info("peername")[0]):
             writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             writer.transport.abort()
             return
@@ -116,53 +115,8 @@ class Listeners:
             with contextlib.suppress(OSError):
                 writer.close()
 
-    # NetworkPolicies --------------------------------------------------------------------------------------------
 
-    def _allows(self, pod: Obj, peer: str, *, anybody: bool = False) -> bool:
-        """Whether policies let a peer in; with ``anybody`` whether they let in the peer or some pod."""
-        found = [one for one in self._policies(pod) if "Ingress" in one["spec"]["policyTypes"]]
-        rules = [rule for one in found for rule in one["spec"].get("ingress") or []]
-        if found and not (anybody and rules) and not any(self._matches(rule.get("from"), pod, peer) for rule in rules):
-            return False
-        source = self._pod_at(peer)
-        leaves = [one for one in self._policies(source) if "Egress" in one["spec"]["policyTypes"]] if source else []
-        outward = [rule for one in leaves for rule in one["spec"].get("egress") or []]
-        address = pod["status"].get("podIP", "")
-        return not leaves or any(self._matches(rule.get("to"), source or pod, address) for rule in outward)
-
-    def _policies(self, pod: Obj) -> list[Obj]:
-        found = self._loop.store.objects("networkpolicies.networking.k8s.io", pod["metadata"]["namespace"])
-        labels = pod["metadata"].get("labels") or {}
-        return [one for one in found if selectors.of_object(one["spec"].get("podSelector") or {})(labels)]
-
-    def _matches(self, peers: list[Obj] | None, pod: Obj, address: str) -> bool:
-        if not peers:
-            return True
-        other = self._pod_at(address)
-        return any(self._is(peer, pod["metadata"]["namespace"], other, address) for peer in peers)
-
-    def _is(self, peer: Obj, namespace: str, other: Obj | None, address: str) -> bool:
-        if "ipBlock" in peer:
-            block = [peer["ipBlock"]["cidr"], *(peer["ipBlock"].get("except") or [])]
-            inside = [ipaddress.ip_address(address) in ipaddress.ip_network(one) for one in block]
-            return inside[0] and not any(inside[1:])
-        if other is None:
-            return False
-        space = self._registry.get("namespaces", "", other["metadata"]["namespace"]) or {"metadata": {}}
-        if "namespaceSelector" in peer:
-            if not selectors.of_object(peer["namespaceSelector"])(space["metadata"].get("labels") or {}):
-                return False
-        elif other["metadata"]["namespace"] != namespace:
-            return False
-        return selectors.of_object(peer.get("podSelector", {}))(other["metadata"].get("labels") or {})
-
-    def _pod_at(self, address: str) -> Obj | None:
-        if address == _OUTSIDE:
-            return None
-        pods = self._loop.store.objects("pods")
-        return next((pod for pod in pods if (pod.get("status") or {}).get("podIP") == address), None)
-
-
-def _port(pod: Obj) -> int:
+def port_of(pod: Obj) -> int:
+    """The first container port of a pod."""
     ports = [port["containerPort"] for one in pod["spec"]["containers"] for port in one.get("ports") or []]
     return int(ports[0]) if ports else 8080

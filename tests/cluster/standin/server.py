@@ -32,7 +32,7 @@ class Standin(Reach):
         tests = Path(__file__).parents[2]
         with (self.folder / "log").open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "cluster.standin", token],
+                [sys.executable, "-m", "cluster.standin", token, str(self.folder)],
                 env={**os.environ, "PYTHONPATH": f"{tests}:{tests.parent}", "PYTHONDONTWRITEBYTECODE": "1"},
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log,
             )  # fmt: skip
@@ -169,6 +169,7 @@ class Standin(Reach):
 
     def end(self) -> None:
         """Kill it, and remove its files."""
+        self.command("reset")  # which ends what it began
         self._process.kill()
         self._process.wait()
-        shutil.rmtree(self.folder)
+        shutil.rmtree(self.folder, ignore_errors=True)

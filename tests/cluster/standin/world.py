@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from pathlib import Path
 from typing import Any
 
 from cluster.standin.api import Api
@@ -23,8 +24,11 @@ from cluster.standin.eviction import Evictions
 from cluster.standin.gate import Gate, Mishap
 from cluster.standin.kinds import Kinds, named
 from cluster.standin.listeners import Listeners
+from cluster.standin.policies import Policies
+from cluster.standin.processes import Processes
 from cluster.standin.rbac import ADMIN, Authorizer, User, account
 from cluster.standin.registry import Registry
+from cluster.standin.services import Services
 from cluster.standin.settings import Settings
 from cluster.standin.store import Store
 
@@ -32,9 +36,13 @@ NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
 
 
 class World:
-    """One cluster."""
+    """One cluster.
 
-    def __init__(self, token: str) -> None:
+    Args:
+        folder: where what really runs in it has its files.
+    """
+
+    def __init__(self, token: str, folder: Path) -> None:
         self.store, self.kinds, self.settings, self.gate = Store(), Kinds(), Settings(), Gate()
         self.registry = Registry(self.store, self.kinds, self.settings)
         self.authorizer = Authorizer(self.registry)
@@ -45,7 +53,10 @@ class World:
         for controller in (ReplicaSets, Deployments, StatefulSets, DaemonSets, Budgets, EndpointLists, Garbage, Jobs):
             controller(self.loop)
         self.autoscalers, self.cronjobs = Autoscalers(self.loop), CronJobs(self.loop)
-        self.listeners = Listeners(self.loop, self.kubelets)
+        policies = Policies(self.registry)
+        self.listeners = Listeners(self.loop, self.kubelets, policies)
+        self.processes = Processes(self.loop, self.kubelets, policies, folder)
+        self.services = Services(self.loop, self.processes)
         self._token = token
         self.reset()
 
@@ -58,7 +69,8 @@ class World:
         self.api.lists.reset()
         self.api.tokens = {self._token: ADMIN}
         self.gate.clear()
-        for part in (self.loop, self.kubelets, self.scheduler, self.autoscalers, self.listeners):
+        real = (self.listeners, self.processes, self.services)
+        for part in (self.loop, self.kubelets, self.scheduler, self.autoscalers, *real):
             part.reset()
         for name in NAMESPACES:
             self.registry.create(named("namespaces"), "", {"metadata": {"name": name}})

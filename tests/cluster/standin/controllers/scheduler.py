@@ -124,7 +124,7 @@ class Scheduler:
     def _volumes(self, pod: Obj) -> list[Obj]:
         """The volumes that its claims are bound to."""
         found = []
-        for claim in _claims(pod):
+        for claim in claims_of(pod):
             have = self._registry.get("persistentvolumeclaims", pod["metadata"]["namespace"], claim) or {"spec": {}}
             volume = self._registry.get("persistentvolumes", "", have["spec"].get("volumeName", ""))
             found.extend([volume] if volume else [])
@@ -177,7 +177,7 @@ class Scheduler:
     def _bind_claims(self, pod: Obj, node: Obj) -> None:
         """Give claims without a volume one in the zone of the node, as a provisioner that waits does."""
         namespace = pod["metadata"]["namespace"]
-        for name in _claims(pod):
+        for name in claims_of(pod):
             claim = self._registry.get("persistentvolumeclaims", namespace, name)
             if claim is None or claim["spec"].get("volumeName"):
                 continue
@@ -228,11 +228,17 @@ def _needs(pod: Obj) -> dict[str, float]:
     return found
 
 
+def zone_of(node: Obj | None) -> str:
+    """The zone of a node."""
+    return _label(node, ZONE) if node else ""
+
+
 def _label(node: Obj, key: str) -> str:
     return str((node["metadata"].get("labels") or {}).get(key, ""))
 
 
-def _claims(pod: Obj) -> list[str]:
+def claims_of(pod: Obj) -> list[str]:
+    """The names of the claims that a pod mounts."""
     volumes = pod["spec"].get("volumes") or []
     return [one["persistentVolumeClaim"]["claimName"] for one in volumes if "persistentVolumeClaim" in one]
 
