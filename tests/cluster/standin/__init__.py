@@ -6,5 +6,7 @@
 modules of ``controllers`` play the controller manager, the scheduler and the kubelets. Time is scaled: durations are in
 seconds of the cluster, each of which lasts ``settings.second_s``.
 
+Pods may be real processes (``processes``, ``proxy``) behind services that really lead to them (``services``).
+
 What it must do was measured on a real 1.35 control plane; what was not comes from the Kubernetes documentation.
 """

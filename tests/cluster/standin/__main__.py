@@ -1,4 +1,4 @@
-"""The process of the stand-in: ``python -m cluster.standin TOKEN FOLDER`` says where it listens, and dies with its parent."""
+"""The process of the stand-in, ``python -m cluster.standin TOKEN FOLDER`` says where, and dies with its parent."""
 
 from __future__ import annotations
 

@@ -19,8 +19,13 @@ def commands(world: World) -> Commands:
         *_, namespace, plural, name = path.split("/")
         return world.registry.get(plural, namespace, name) is not None
 
+    def process(namespace: str, name: str) -> int:
+        run = world.processes.runs.get((namespace, name))
+        return run.process.pid if run and run.process and run.process.poll() is None else 0
+
     return {
         "there": there,
+        "process": process,
         "settings": lambda **values: world.settings.change(values),
         "reset": world.reset,
         "clear": gate.clear,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
@@ -169,7 +170,8 @@ class Standin(Reach):
 
     def end(self) -> None:
         """Kill it, and remove its files."""
-        self.command("reset")  # which ends what it began
+        with contextlib.suppress(OSError, RuntimeError):
+            self.command("reset")  # which ends what it began
         self._process.kill()
         self._process.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
