@@ -13,6 +13,7 @@ from typing import Literal
 Kind = Literal["read", "faults"]
 KINDS: tuple[Kind, ...] = ("read", "faults")
 DRAIN, OUTAGE, NODES, PARTITION, KILL = "drain", "outage", "nodes", "partition", "kill"
+LEASE = "lease"  # no fault: the lock that a run with faults holds
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ RESOURCES = {
         Resource("authorization.k8s.io", "selfsubjectaccessreviews", namespaced=False),
         Resource("batch", "cronjobs"),
         Resource("batch", "jobs"),
+        Resource("coordination.k8s.io", "leases"),
         Resource("autoscaling", "horizontalpodautoscalers", version="v2"),
         Resource("networking.k8s.io", "ingresses"),
         Resource("networking.k8s.io", "networkpolicies"),
@@ -136,6 +138,9 @@ CALLS: tuple[Operation, ...] = (
     Operation("faults", "patch", "pods", (PARTITION,)),
     Operation("faults", "create", "networkpolicies", (PARTITION,)),
     Operation("faults", "delete", "networkpolicies", (PARTITION,)),
+    Operation("faults", "get", "leases", (LEASE,)),
+    Operation("faults", "create", "leases", (LEASE,)),
+    Operation("faults", "patch", "leases", (LEASE,)),
 )
 
 

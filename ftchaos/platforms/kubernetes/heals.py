@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ftchaos.errors import HealFailed
-from ftchaos.platforms.kubernetes import faults
+from ftchaos.platforms.kubernetes import faults, lease
 from ftchaos.platforms.kubernetes.access import Access, Place
 from ftchaos.undo import Record
 
@@ -17,6 +17,8 @@ def heal(record: Record) -> str:
         HealFailed: the harm remains, or nobody knows this heal.
         Refused: the context leads to another cluster by now.
     """
+    if record.heal == lease.HEAL:
+        return lease.release(record.arguments)
     fault = faults.FAULTS.get(record.heal.removeprefix(FAULT)) if record.heal.startswith(FAULT) else None
     if fault is None:
         raise HealFailed(f"Kubernetes knows no heal '{record.heal}'", "a newer ftchaos may have written this undo log")

@@ -12,7 +12,8 @@ from typing import Any
 from ftchaos.platforms.kubernetes.calls import CALLS, RESOURCES, Kind, Operation
 
 NAME = "ftchaos-{kind}"
-_API = "rbac.authorization.k8s.io/v1"
+GROUP = "rbac.authorization.k8s.io"
+_API = f"{GROUP}/v1"
 
 
 def documents(kind: Kind, namespaces: Sequence[str] = (), calls: Iterable[Operation] = CALLS) -> list[dict[str, Any]]:
