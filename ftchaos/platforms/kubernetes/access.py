@@ -36,6 +36,7 @@ IN_CLUSTER = "in-cluster"
 CONNECT_S, READ_S = 5.0, 30.0
 ATTEMPTS = 5
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.3, 10.0
+CONNECTIONS = 16  # at once; a server that has enough says 429, which is waited for
 PAGE = 500  # objects of one answer, as kubectl asks
 MERGE = "application/merge-patch+json"
 _METHODS = {"get": "GET", "list": "GET", "create": "POST", "patch": "PATCH", "delete": "DELETE"}
@@ -111,10 +112,10 @@ class Call:
 
 @dataclass
 class Access:
-    """Calls to one cluster.
+    """Calls to one cluster, from as many threads as one likes.
 
     Args:
-        on_call: is told of each call when it has ended, on the thread that made it.
+        on_call: is told of each call when it has ended, on the thread that made it, of one at a time.
 
     Raises:
         Invalid: there is no such context, or its credentials cannot be used.
@@ -142,6 +143,7 @@ class Access:
                 f"the context {self.place.context!r} of {self.place.environment!r} cannot be used: {error}",
                 f"see `kubectl config get-contexts` for {where}, or write {IN_CLUSTER!r} to use a pod's own account",
             ) from error
+        made.connection_pool_maxsize = CONNECTIONS
         made.retries = False  # the client's own would repeat what must not be
         self._client = library.ApiClient(configuration=made)
         self._client.user_agent = "ftchaos"
@@ -332,7 +334,8 @@ class Access:
         headers["Content-Type"] = MERGE if verb == "patch" else "application/json"
         asked = list((query or {}).items())
         try:
-            self._client.update_params_for_auth(headers, asked, ["BearerToken"])
+            with self._lock:  # a token that has expired is fetched anew, once
+                self._client.update_params_for_auth(headers, asked, ["BearerToken"])
             url = self._client.configuration.host + RESOURCES[resource].path(namespace, name)
             answer = self._client.rest_client.request(
                 _METHODS[verb], url, query_params=asked, headers=headers, body=body,
@@ -349,9 +352,10 @@ class Access:
             raise Unanswered(said, f"{type(error).__name__}: {error}", verb not in ("get", "list")) from error
         finally:
             call = Call(at, verb, resource, namespace, name, status)
-            self.calls.append(call)
-            if self.on_call is not None:
-                self.on_call(call)
+            with self._lock:
+                self.calls.append(call)
+                if self.on_call is not None:
+                    self.on_call(call)
 
 
 def _refusal(call: str, error: Any) -> Exception:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ftchaos.errors import Refused
 from ftchaos.platforms.kubernetes import survey
 from ftchaos.platforms.kubernetes.failures import ApiFailed
+from ftchaos.platforms.kubernetes.faults import crowd
 from ftchaos.platforms.kubernetes.inventory import Inventory, Pod, selects
 from ftchaos.platforms.mending import Mending
 
@@ -54,14 +55,15 @@ def cut(access: Access, policies: Sequence[Key], every: Sequence[Key], mark: str
         except ApiFailed as error:
             if not error.is_conflict:  # the name is this fault's alone
                 raise
-    there = 0
-    for one in every:
 
-        def label(pod: Obj, one: Key = one) -> Obj | None:
+    def label(one: Key) -> bool:
+        def change(pod: Obj) -> Obj | None:
             return {"metadata": {"labels": {mark: CUT}}} if pod["metadata"]["uid"] == one["uid"] else None
 
-        there += access.patch("pods", one["namespace"], one["name"], label)
-    return f"{there} pods reach only each other"
+        return access.patch("pods", one["namespace"], one["name"], change)
+
+    there = crowd.each(every, label)
+    return f"{there.count(True)} pods reach only each other"
 
 
 def _policy(one: Key, mark: str) -> Obj:
@@ -111,12 +113,14 @@ def join(access: Access, policies: Sequence[Key], every: Sequence[Key], mark: st
             return None
         return {"metadata": {"labels": {mark: None} if len(labels) > 1 else None}}
 
-    def unlabel(one: Key) -> None:
-        access.patch("pods", one["namespace"], one["name"], bare)
+    def unlabel(one: Key) -> bool:
+        def part() -> None:
+            access.patch("pods", one["namespace"], one["name"], bare)
+
+        return mending.attempt(f"the label of {one['namespace']}/{one['name']}", part)
 
     for one in policies:
         mending.attempt(f"the NetworkPolicy {one['namespace']}/{one['name']}", lambda one=one: remove(one))  # type: ignore[misc]
-    for one in every:
-        mending.attempt(f"the label of {one['namespace']}/{one['name']}", lambda one=one: unlabel(one))  # type: ignore[misc]
+    crowd.each(every, unlabel)
     if removed:
         mending.said.append(f"{len(removed)} NetworkPolicies were removed")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ftchaos.errors import StepFailed
 from ftchaos.platforms.kubernetes.calls import NODES
 from ftchaos.platforms.kubernetes.failures import ApiFailed
+from ftchaos.platforms.kubernetes.faults import crowd
 from ftchaos.platforms.kubernetes.inventory import Node, is_ready
 from ftchaos.platforms.mending import Mending
 
@@ -43,9 +44,9 @@ def cordon(access: Access, every: Sequence[Kept], mark: str, *, taint: bool) -> 
     Raises:
         StepFailed: one of them is gone.
     """
-    for one in every:
 
-        def change(node: Obj, one: Kept = one) -> Obj | None:
+    def close(one: Kept) -> None:
+        def change(node: Obj) -> Obj | None:
             annotations = node["metadata"].get("annotations") or {}
             if node["metadata"]["uid"] != one["uid"]:
                 raise StepFailed(f"the node {one['name']} is another than was planned", "run again")
@@ -60,6 +61,8 @@ def cordon(access: Access, every: Sequence[Kept], mark: str, *, taint: bool) -> 
 
         if not access.patch("nodes", "", one["name"], change):
             raise StepFailed(f"the node {one['name']} is gone", "run again")
+
+    crowd.each(every, close)
     return f"{len(every)} nodes take nothing new"
 
 
@@ -95,16 +98,18 @@ def uncordon(access: Access, every: Sequence[Kept], mark: str, mending: Mending)
         opened.append(node["metadata"]["name"])
         return {"metadata": {"annotations": {mark: None} if len(annotations) > 1 else None}, "spec": spec}
 
-    for one in every:
+    def open_(one: Kept) -> bool:
         name = one["name"]
-        mending.attempt(f"the node {name}", lambda name=name: _done(access.patch("nodes", "", name, change)))  # type: ignore[misc]
+        return mending.attempt(f"the node {name}", lambda: _done(access.patch("nodes", "", name, change)))
+
+    crowd.each(every, open_)
     if opened:
         mending.said.append(f"{len(set(opened))} nodes are as they were")
 
 
 def remove(access: Access, every: Sequence[Kept]) -> str:
     """Delete the nodes."""
-    there = [access.delete("nodes", "", one["name"], uid=one["uid"]) for one in every]
+    there = crowd.each(every, lambda one: access.delete("nodes", "", one["name"], uid=one["uid"]))
     return f"{there.count(True)} nodes were deleted"
 
 
@@ -119,11 +124,12 @@ def restore(access: Access, every: Sequence[Kept], mending: Mending) -> None:
 
     A kubelet registers only when it begins, so that without this a deleted node stays away.
     """
-    back = [
-        one["name"]
-        for one in every
-        if mending.attempt(f"the node {one['name']}", lambda one=one: _done(_given_back(access, one)))  # type: ignore[misc]
-    ]
+
+    def give_back(one: Kept) -> bool:
+        return mending.attempt(f"the node {one['name']}", lambda: _done(_given_back(access, one)))
+
+    given = crowd.each(every, give_back)
+    back = [one["name"] for one, worked in zip(every, given, strict=True) if worked]
     waited = [one["name"] for one in every if one["ready"] and one["name"] in back]
 
     def not_ready() -> list[str]:

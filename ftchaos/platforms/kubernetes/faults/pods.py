@@ -17,7 +17,7 @@ from ftchaos import clock
 from ftchaos.platforms.kubernetes import survey
 from ftchaos.platforms.kubernetes.calls import DRAIN, PARTITION
 from ftchaos.platforms.kubernetes.failures import ApiFailed, Unanswered
-from ftchaos.platforms.kubernetes.faults import settling
+from ftchaos.platforms.kubernetes.faults import crowd, settling
 from ftchaos.platforms.kubernetes.inventory import Inventory, Node, Pod
 
 if TYPE_CHECKING:
@@ -56,7 +56,9 @@ def _spared(pod: Pod, manner: str) -> str:
 
 def kill(access: Access, every: Sequence[Key]) -> str:
     """Delete each without grace."""
-    there = [access.delete("pods", one["namespace"], one["name"], uid=one["uid"], grace_s=0) for one in every]
+    there = crowd.each(
+        every, lambda one: access.delete("pods", one["namespace"], one["name"], uid=one["uid"], grace_s=0)
+    )
     gone = there.count(False)
     return f"{there.count(True)} pods were deleted" + (f", {gone} were gone already" if gone else "")
 
@@ -67,13 +69,10 @@ def evict(access: Access, undo: Mapping[str, Any]) -> str:
     refused: dict[str, str] = {}
     last_at, wait_s = clock.now() + DRAINED_S, ROUND_S
     while True:
-        for one in undo["pods"]:
-            if one["uid"] not in asked:
-                refused.pop(one["uid"], None)
-                if why := _evicted(access, one):
-                    refused[one["uid"]] = why
-                else:
-                    asked.add(one["uid"])
+        todo = [one for one in undo["pods"] if one["uid"] not in asked]
+        answers = zip(todo, crowd.each(todo, lambda one: _evicted(access, one)), strict=True)
+        refused = {one["uid"]: why for one, why in answers if why}
+        asked |= {one["uid"] for one in todo} - refused.keys()
         left = remaining(access, undo)
         if not left or clock.now() >= last_at:
             return _drained(undo["pods"], refused, left)
