@@ -24,6 +24,8 @@ Bucket = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
 RoleArn = Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:iam::\d{12}:role/.+$")]
 # The names of namespaces are labels of DNS.
 Namespace = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63)]
+Named = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?/[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=317)]
+HostPort = Annotated[str, Field(pattern=r"^[A-Za-z0-9.-]+:\d{1,5}$")]
 TagPair = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:/+@-]+=[A-Za-z0-9_.:/+@-]*$", max_length=384)]
 
 
@@ -116,6 +118,33 @@ class Backup(_Keys):
     role: RoleArn | None = None
 
 
+class ClusterMysql(_Keys):
+    """The database of an application in a cluster: a Service of the cluster, or an address outside of it.
+
+    Attributes:
+        service: namespace and name of the Service that leads to the writer, reached through a port-forward from
+            outside the cluster.
+        port: of the Service.
+        address: host and port; in place of a Service.
+        secret: namespace and name of the Secret with ``username`` and ``password``.
+        database: the application's schema.
+        ca: file with the certificates that the server's are verified against; without it there is no TLS.
+    """
+
+    service: Named | None = None
+    port: int = Field(default=3306, ge=1, le=65535)
+    address: HostPort | None = None
+    secret: Named
+    database: str | None = Field(default=None, pattern=r"^\w{1,64}$")
+    ca: Path | None = None
+
+    @model_validator(mode="after")
+    def _is_one(self) -> ClusterMysql:
+        if (self.service is None) == (self.address is None):
+            raise ValueError("the mysql of a cluster needs either 'service' or 'address', and not both")
+        return self
+
+
 class Kubernetes(_Keys):
     """A cluster, and what of it is the application's.
 
@@ -125,6 +154,7 @@ class Kubernetes(_Keys):
         kubeconfig: its file; without it the usual ones.
         cluster: the uid of its namespace ``kube-system``; where it is given, no other cluster is called.
         manifests: folder of what the namespaces are meant to hold, relative to the configuration.
+        mysql: the database that the clients of a run write to.
     """
 
     context: str = Field(min_length=1)
@@ -132,6 +162,14 @@ class Kubernetes(_Keys):
     kubeconfig: Path | None = None
     cluster: str | None = Field(default=None, pattern=r"^[0-9a-f-]{36}$")
     manifests: Path | None = None
+    mysql: ClusterMysql | None = None
+
+    @model_validator(mode="after")
+    def _keeps_to_its_namespaces(self) -> Kubernetes:
+        for what in (self.mysql.service, self.mysql.secret) if self.mysql else ():
+            if what and what.partition("/")[0] not in self.namespaces:
+                raise ValueError(f"{what} of mysql is in none of the namespaces: {', '.join(self.namespaces)}")
+        return self
 
 
 class Fis(_Keys):

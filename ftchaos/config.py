@@ -34,7 +34,6 @@ from ftchaos.windows import Window
 from ftchaos.yamlfile import YamlFile, read_yaml
 
 DEFAULT = Path("ftchaos.yaml")
-PLATFORMS = ("lab", "aws")
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _OF_KEYS = ("extra_forbidden", "model_type", "model_attributes_type", "dict_type")
 _OF_AWS = ("fis", "zonal_shift")
@@ -201,11 +200,6 @@ class Environment(_Strict):
         """The keys without which nothing on AWS is touched."""
         return [name for name in ("account", "region") if not getattr(self, name)]
 
-    @property
-    def is_within_reach(self) -> bool:
-        """Whether this version can run on its platform."""
-        return self.platform in PLATFORMS
-
 
 class Check(_Strict):
     """A query that a restored backup must answer.
@@ -298,19 +292,12 @@ class Config(_Strict):
     def environment(self, name: str) -> Environment:
         """The environment of that name; ``lab`` is always there.
 
-        A protected one is given out on any platform: to refuse it is the guard's part.
-
         Raises:
-            Invalid: there is none, or this version cannot run there.
+            Invalid: there is none.
         """
         found = self.declared(name)
         if found.approval is not None and self.path is not None:
             found = found.model_copy(update={"approval": self.path.absolute().parent / found.approval})
-        if not found.is_within_reach and not found.protected:
-            raise Invalid(
-                f"the environment {name!r} is on the platform {found.platform}, which is not in this version",
-                "run in the lab: --environment lab",
-            )
         return found
 
     def promises(self, name: str) -> Objectives:

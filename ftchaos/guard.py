@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ftchaos import approval, state
 from ftchaos.clock import iso
-from ftchaos.errors import Invalid, Locked, Refused
+from ftchaos.errors import Locked, Refused
 from ftchaos.process import alive
 from ftchaos.units import human_duration
 
@@ -140,18 +140,8 @@ def ensure_allowed(
 
     Raises:
         Refused: it is protected, and something of that is missing.
-        Invalid: this version cannot run on its platform.
     """
-    given = _permit(environment, settings, run, confirm, at or datetime.now(UTC))
-    if not settings.is_within_reach:
-        raise Invalid(
-            f"the environment {environment!r} is on the platform {settings.platform}, which is not in this version",
-            "run in the lab: --environment lab",
-        )
-    return given
-
-
-def _permit(environment: str, settings: Environment, run: str, confirm: str, at: datetime) -> Permit:
+    at = at or datetime.now(UTC)
     if not settings.protected:
         return Permit()
     protected = f"the environment '{environment}' is protected"

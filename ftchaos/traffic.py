@@ -45,6 +45,9 @@ READ_TIMEOUT_S = 5.0
 BEGIN_TIMEOUT_S = 15.0
 END_TIMEOUT_S = 15.0
 OWNERS = 5
+BY_THE_API_SERVER = "kubernetes"
+"""The kind of what the witness cannot reach: it is seen as the API server of its cluster shows it."""
+SIGHT = "ftchaos.platforms.kubernetes.sight"
 
 ClientArgv = Callable[[Sequence[str]], list[str]]
 
@@ -81,8 +84,12 @@ class TrafficProcesses:
             StepFailed: one of them does not come up.
         """
         self._client_argv = client_argv
-        watched = {"targets": traffic.witnessed, "observations": str(self.folder / WITNESS_FILE)}
-        self._spawn("witness", client_argv, watched)
+        told = {"observations": str(self.folder / WITNESS_FILE)}
+        shown = {name: one for name, one in traffic.witnessed.items() if one.get("kind") == BY_THE_API_SERVER}
+        met = {name: one for name, one in traffic.witnessed.items() if name not in shown}
+        self._spawn("witness", client_argv, {**told, "targets": met})
+        if shown:
+            self._spawn("sight", client_argv, {**told, "targets": shown, "place": traffic.place}, SIGHT)
         config: dict[str, Any] = {"folder": str(self.folder / LEDGER), "first_writer": first_writer}
         config["mysql"] = _database(traffic)
         self._public = PUBLIC if traffic.public_url else DATABASE
@@ -125,12 +132,12 @@ class TrafficProcesses:
         (self.folder / READS_FILE).touch()
         self._spawn("reads", self._client_argv, {**where, "file": str(self.folder / READS_FILE)})
 
-    def _spawn(self, name: str, client_argv: ClientArgv, config: dict[str, Any]) -> None:
+    def _spawn(self, name: str, client_argv: ClientArgv, config: dict[str, Any], module: str = "") -> None:
         path = self.folder / "observations" / f"{name}.json"
         path.write_text(json.dumps({**config, "parent_pid": os.getpid()}, indent=1) + "\n")
         with (self.folder / "observations" / f"{name}.log").open("ab") as log:
             self._processes[name] = subprocess.Popen(
-                client_argv([sys.executable, "-m", f"ftchaos.{name.partition('-')[0]}", str(path)]),
+                client_argv([sys.executable, "-m", module or f"ftchaos.{name.partition('-')[0]}", str(path)]),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

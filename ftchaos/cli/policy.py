@@ -58,10 +58,12 @@ def kubernetes(kind: str, environment: str | None, config: str | None) -> None:
     from ftchaos.platforms.kubernetes.policy import documents
 
     namespaces: list[str] = []
+    secret = ""
     if environment is not None:
         given = configuration.load(Path(config) if config else None).declared(environment).kubernetes
         namespaces = given.namespaces if given else []
         if not namespaces:
             raise Invalid(f"{environment!r} names no namespaces of Kubernetes", "add them, or leave it out")
+        secret = given.mysql.secret if given and given.mysql else ""
     chosen = next(one for one in KINDS if one == kind)
-    click.echo(yaml.safe_dump_all(documents(chosen, namespaces), sort_keys=False), nl=False)
+    click.echo(yaml.safe_dump_all(documents(chosen, namespaces, secret=secret), sort_keys=False), nl=False)

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from ftchaos import evidence
-from ftchaos.platforms.aws.failures import THROTTLED
-from ftchaos.platforms.aws.recorder import FILE
+from ftchaos.platforms.aws.failures import THROTTLED as BY_AWS
+from ftchaos.platforms.recorder import FILE
 
+THROTTLED = {*BY_AWS, "TooManyRequests"}  # the last is the API server's of Kubernetes
 _COUNTED = ("errors", "throttled", "retries")
 
 

@@ -10,7 +10,7 @@ class Operation(Part):
     """The calls of one operation."""
 
     name: Text
-    """As boto3 names the service and the API the operation: ``rds:DescribeDBInstances``."""
+    """As boto3 names the service and the API the operation: ``rds:DescribeDBInstances``; ``kubernetes:list pods``."""
     calls: Count
     errors: Count = 0
     throttled: Count = 0

@@ -39,6 +39,10 @@ def _made(config: Config, options: Options) -> Platform:
         from ftchaos.platforms.aws.platform import AwsPlatform
 
         return AwsPlatform(config, options)
+    if settings.platform == "kubernetes":
+        from ftchaos.platforms.kubernetes.platform import KubernetesPlatform
+
+        return KubernetesPlatform(config, options)
     from ftchaos.platforms.lab.platform import LabPlatform
 
     return LabPlatform(options)

@@ -50,6 +50,7 @@ class Traffic:
         cache_manner: how they want to be spoken to, by name; see :func:`ftchaos.workload.link.manner`.
         shards: for each shard of the cache a hash tag that leads there.
         zones: the zone of every server.
+        place: the cluster whose API server shows those of ``witnessed`` that nobody can reach.
     """
 
     public_url: str
@@ -63,6 +64,7 @@ class Traffic:
     cache_manner: Mapping[str, Any] = field(default_factory=dict)
     shards: Mapping[str, str] = field(default_factory=dict)
     zones: Mapping[str, str] = field(default_factory=dict)
+    place: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

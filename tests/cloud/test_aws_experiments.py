@@ -25,7 +25,7 @@ from workplaces import Done, Workplace
 from ftchaos import definitions, survivors, verification
 from ftchaos.errors import StepFailed
 from ftchaos.mysql import session
-from ftchaos.platforms.aws import comparison, ledgertable
+from ftchaos.platforms import comparison, ledgertable
 
 REPLICA = staging.REPLICAS[0]
 CONFIGURATION = """\

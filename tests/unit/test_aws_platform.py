@@ -13,7 +13,8 @@ import pytest
 from ftchaos import notes
 from ftchaos.clock import now
 from ftchaos.errors import StepFailed
-from ftchaos.platforms.aws import events, heals, login
+from ftchaos.platforms import login
+from ftchaos.platforms.aws import events, heals, secrets
 from ftchaos.undo import UndoLog, is_fault
 
 ARN = "arn:aws:secretsmanager:us-east-1:111122223333:secret:staging-a1b2c3"
@@ -79,8 +80,8 @@ def test_password_lies_in_a_file_of_our_own_until_it_is_healed(tmp_path: Path, m
     log.parent.mkdir()
     undo = UndoLog(log)
     secret = json.dumps({"username": "ftchaos", "password": "sesame", "host": "x"})
-    account = login.read(Answers(mysql=secret), "mysql")  # type: ignore[arg-type]
-    kept = login.keep(account, "database", "run", undo)
+    account = secrets.read(Answers(mysql=secret), "mysql")  # type: ignore[arg-type]
+    kept = login.keep(account, "database", "run", "aws", undo)
 
     assert ("ftchaos", "sesame") == (kept.user, kept.password)
     assert 0o600 == kept.file.stat().st_mode & 0o777
@@ -95,7 +96,7 @@ def test_password_lies_in_a_file_of_our_own_until_it_is_healed(tmp_path: Path, m
 @pytest.mark.parametrize("text", ["", "swordfish", '{"password": "swordfish"}', '["swordfish"]', "{swordfish"])
 def test_secret_that_holds_no_account_is_not_repeated(text: str) -> None:
     with pytest.raises(StepFailed) as raised:
-        login.read(Answers(mysql=text), "mysql")  # type: ignore[arg-type]
+        secrets.read(Answers(mysql=text), "mysql")  # type: ignore[arg-type]
 
     assert "swordfish" not in f"{raised.value}{raised.value.__cause__}"
 
@@ -104,6 +105,6 @@ def test_secret_that_holds_no_account_is_not_repeated(text: str) -> None:
     ("text", "user"), [("a word", ""), ('{"password": "a word"}', ""), ('{"username": "u", "password": "a word"}', "u")]
 )
 def test_secret_of_a_cache_may_be_its_password_alone(text: str, user: str) -> None:
-    found = login.read(Answers(redis=text), "redis", bare=True)  # type: ignore[arg-type]
+    found = secrets.read(Answers(redis=text), "redis", bare=True)  # type: ignore[arg-type]
 
     assert (user, "a word") == (found.user, found.password)

@@ -11,9 +11,9 @@ from ftchaos.config import Config
 from ftchaos.errors import Invalid
 from ftchaos.options import Options
 from ftchaos.platforms.aws.inventory import Copy, Database, Inventory, Shard
-from ftchaos.platforms.aws.login import Login
 from ftchaos.platforms.aws.platform import AwsPlatform
 from ftchaos.platforms.base import Traffic
+from ftchaos.platforms.login import Login
 from ftchaos.workload.cluster import slot_of
 
 GROUP = "ft-staging"

@@ -88,12 +88,6 @@ def test_lab_must_sustain_the_service_for_less_time_than_the_cloud(tmp_path: Pat
     assert 5 == _load(tmp_path, "objectives: {sustain: 5s}").promises("lab").sustain_s
 
 
-def test_platform_that_this_version_lacks_is_refused_by_name(tmp_path: Path) -> None:
-    example = "environments: {staging: {platform: kubernetes, kubernetes: {context: staging}}}"
-    with pytest.raises(Invalid, match="kubernetes, which is not in this version"):
-        _load(tmp_path, example).environment("staging")
-
-
 def test_keys_of_a_cluster_are_read_and_a_wrong_namespace_is_not(tmp_path: Path) -> None:
     example = "environments: {a: {platform: kubernetes, kubernetes: {context: staging, namespaces: [app]}}}"
     found = _load(tmp_path, example).environments["a"].kubernetes

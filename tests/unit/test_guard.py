@@ -13,7 +13,7 @@ import pytest
 
 from ftchaos import guard
 from ftchaos.config import BlastRadius, Environment
-from ftchaos.errors import Invalid, Locked, Refused
+from ftchaos.errors import Locked, Refused
 from ftchaos.guard import EnvironmentLock, Target, ensure_allowed, ensure_within
 
 SATURDAY = datetime(2026, 11, 28, 3, 0, tzinfo=UTC)
@@ -147,13 +147,6 @@ def test_run_that_is_listed_and_confirmed_inside_the_window_is_allowed() -> None
 
     assert "confirmed by its name" == permit.how
     permit.use("run")
-
-
-def test_platform_that_this_version_lacks_is_refused_after_all_else() -> None:
-    with pytest.raises(Invalid, match="platform kubernetes, which is not in this version"):
-        ensure_allowed(
-            "production", _protected(platform="kubernetes"), "drill/restore", confirm="production", at=SATURDAY
-        )
 
 
 def _approval(path: Path, **changed: str) -> Environment:

@@ -6,10 +6,11 @@ Where the record names its run, the calls of the heal are recorded in that run's
 from __future__ import annotations
 
 from ftchaos.errors import HealFailed
-from ftchaos.platforms.aws import faults, login
+from ftchaos.platforms import login
+from ftchaos.platforms.aws import faults
 from ftchaos.platforms.aws.access import Access, Place
 from ftchaos.platforms.aws.copies import removal
-from ftchaos.platforms.aws.recorder import Recorder
+from ftchaos.platforms.recorder import Recorder
 from ftchaos.undo import Record
 
 FAULT = "fault:"

@@ -18,14 +18,15 @@ from ftchaos.clock import now
 from ftchaos.errors import FtchaosError, Invalid, StepFailed
 from ftchaos.mysql import session as sessions
 from ftchaos.mysql.session import Session
-from ftchaos.platforms.aws import comparison, copies, events, faults, heals, ledgertable, login, roles, standing, survey
+from ftchaos.platforms import comparison, ledgertable, login
+from ftchaos.platforms.aws import copies, events, faults, heals, roles, secrets, standing, survey
 from ftchaos.platforms.aws.access import Access, Call, Place
 from ftchaos.platforms.aws.drill import AwsDrill
 from ftchaos.platforms.aws.faults import signs
 from ftchaos.platforms.aws.faults.redis_masters import LETTERS
 from ftchaos.platforms.aws.inventory import Copy, Database, Inventory, Shard
-from ftchaos.platforms.aws.recorder import Recorder
 from ftchaos.platforms.base import Address, Event, Harm, Progress, Recovery, Step, Traffic
+from ftchaos.platforms.recorder import Recorder
 from ftchaos.workload import cluster
 
 if TYPE_CHECKING:
@@ -106,12 +107,12 @@ class AwsPlatform:
         self._run_id, self._recorder = run_id, Recorder.of(run_id)
         for call in list(self._access.calls):
             self._on_call(call)
-        account = login.read(self._access, str(self._mysql.secret))
-        self._login = login.keep(account, "database", run_id, undo)
+        account = secrets.read(self._access, str(self._mysql.secret))
+        self._login = login.keep(account, "database", run_id, self.name, undo)
         if self._drill is not None:
             self._drill.begin(run_id, undo, progress, self._source)
         elif self._cache_account is not None:
-            self._cache_login = login.keep(self._cache_account, "cache", run_id, undo)
+            self._cache_login = login.keep(self._cache_account, "cache", run_id, self.name, undo)
         self._claim = self._source()
         ledgertable.claim(self._claim)
         with self._source() as session:
@@ -308,7 +309,7 @@ class AwsPlatform:
     def _cache_account(self) -> login.Account | None:
         """The account of the cache, where it has one: without it not even who leads a cluster is known."""
         redis = self.settings.redis
-        return login.read(self._access, redis.secret, bare=True) if redis and redis.secret else None
+        return secrets.read(self._access, redis.secret, bare=True) if redis and redis.secret else None
 
     def _known(self) -> Inventory:
         """The inventory as it was last looked at."""

@@ -34,10 +34,12 @@ Obj = dict[str, Any]
 
 IN_CLUSTER = "in-cluster"
 CONNECT_S, READ_S = 5.0, 30.0
+WATCH_S = 240.0
 ATTEMPTS = 5
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.3, 10.0
 CONNECTIONS = 16  # at once; a server that has enough says 429, which is waited for
 PAGE = 500  # objects of one answer, as kubectl asks
+AUDIT = "Audit-Id"
 MERGE = "application/merge-patch+json"
 _METHODS = {"get": "GET", "list": "GET", "create": "POST", "patch": "PATCH", "delete": "DELETE"}
 
@@ -100,6 +102,8 @@ class Call:
         at: when it began, in seconds on the monotonic clock.
         resource: with its subresource, like ``pods/eviction``.
         status: of HTTP; 0 where there was no answer.
+        error: the server's word for what went wrong; empty where nothing did.
+        request_id: by which the server's audit log knows it.
     """
 
     at: float
@@ -108,6 +112,17 @@ class Call:
     namespace: str
     name: str
     status: int
+    error: str = ""
+    request_id: str = ""
+
+    service = "kubernetes"
+    region = ""
+    retries = 0
+
+    @property
+    def operation(self) -> str:
+        """As a role writes it, like ``list pods``."""
+        return f"{self.verb} {self.resource}"
 
 
 @dataclass
@@ -216,6 +231,10 @@ class Access:
             namespace: empty for all namespaces.
             query: ``labelSelector`` or ``fieldSelector``.
         """
+        return iter(self.listed(resource, namespace, **query)[0])
+
+    def listed(self, resource: str, namespace: str = "", **query: str) -> tuple[list[Obj], str]:
+        """The same, and the version of the list, from which it can be watched."""
         found: list[Obj] = []
         following, anew = "", 0
         while True:
@@ -230,7 +249,53 @@ class Access:
             found += page.get("items") or []
             following = str(page["metadata"].get("continue") or "")
             if not following:
-                return iter(found)
+                return found, str(page["metadata"].get("resourceVersion") or "")
+
+    def watch(self, resource: str, namespace: str, version: str) -> Iterator[tuple[str, Obj]]:
+        """What changes in a list from a version on, as it changes, until the server ends the watch.
+
+        Yields:
+            ``ADDED``, ``MODIFIED``, ``DELETED`` or ``BOOKMARK``, and the object.
+
+        Raises:
+            ApiFailed: the server said no; with the status 410 where it has forgotten that version.
+            Unanswered: the connection broke, or said nothing for too long.
+        """
+        said = str(Action("watch", resource, namespace))
+        query = {"watch": "true", "allowWatchBookmarks": "true", "resourceVersion": version,
+                 "timeoutSeconds": str(int(WATCH_S))}  # fmt: skip
+        answer = self._open(said, resource, namespace, query)
+        try:
+            for line in _lines(answer):
+                event = json.loads(line)
+                if event["type"] == "ERROR":
+                    status = event["object"]
+                    raise failures.of_answer(said, status.get("code", 0), status.get("reason", ""),
+                                             status.get("message", ""))  # fmt: skip
+                yield event["type"], event["object"]
+        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+            raise Unanswered(said, f"{type(error).__name__}: {error}", False) from error
+        finally:
+            answer.release_conn()
+            answer.close()
+
+    def _open(self, said: str, resource: str, namespace: str, query: Mapping[str, str]) -> Any:
+        """An answer that is read as it comes."""
+        headers: dict[str, str] = {"Accept": "application/json", "User-Agent": "ftchaos"}
+        asked = list(query.items())
+        try:
+            self._client.update_params_for_auth(headers, asked, ["BearerToken"])
+            url = self._client.configuration.host + RESOURCES[resource].path(namespace, "")
+            return self._client.rest_client.request(
+                "GET", url, query_params=asked, headers=headers, _preload_content=False,
+                _request_timeout=(CONNECT_S, WATCH_S + READ_S),
+            )  # fmt: skip
+        except library.ApiException as error:
+            if not error.status:
+                raise Unanswered(said, str(error.reason), False) from error
+            raise _refusal(said, error) from error
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise Unanswered(said, f"{type(error).__name__}: {error}", False) from error
 
     def patch(self, resource: str, namespace: str, name: str, change: Callable[[Obj], Obj | None]) -> bool:
         """Change an object as it is now, anew when somebody else was quicker.
@@ -328,7 +393,7 @@ class Access:
     def _sent(
         self, verb: str, resource: str, namespace: str, name: str, body: Any, query: Mapping[str, str] | None
     ) -> Obj:
-        at, status = clock.now(), 0
+        at, status, wrong, audit_id = clock.now(), 0, "", ""
         said = str(Action(verb, resource, namespace))
         headers: dict[str, str] = {"Accept": "application/json", "User-Agent": "ftchaos"}
         headers["Content-Type"] = MERGE if verb == "patch" else "application/json"
@@ -341,21 +406,36 @@ class Access:
                 _METHODS[verb], url, query_params=asked, headers=headers, body=body,
                 _request_timeout=(CONNECT_S, READ_S),
             )  # fmt: skip
-            status = answer.status
+            status, audit_id = answer.status, answer.getheader(AUDIT, "")
             return dict(json.loads(answer.data))
         except library.ApiException as error:
             status = error.status or 0
             if not status:
+                wrong = "Unanswered"
                 raise Unanswered(said, str(error.reason), verb not in ("get", "list")) from error
-            raise _refusal(said, error) from error
+            refusal = _refusal(said, error)
+            wrong, audit_id = (refusal.reason if isinstance(refusal, ApiFailed) else "") or str(status), _audit(error)
+            raise refusal from error
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+            wrong = "Unanswered"
             raise Unanswered(said, f"{type(error).__name__}: {error}", verb not in ("get", "list")) from error
         finally:
-            call = Call(at, verb, resource, namespace, name, status)
+            call = Call(at, verb, resource, namespace, name, status, wrong, audit_id)
             with self._lock:
                 self.calls.append(call)
                 if self.on_call is not None:
                     self.on_call(call)
+
+
+def _lines(answer: Any) -> Iterator[bytes]:
+    rest = b""
+    for piece in answer.stream(amt=None, decode_content=False):
+        *lines, rest = (rest + piece).split(b"\n")
+        yield from filter(None, lines)
+
+
+def _audit(error: Any) -> str:
+    return str((error.headers or {}).get(AUDIT, ""))
 
 
 def _refusal(call: str, error: Any) -> Exception:

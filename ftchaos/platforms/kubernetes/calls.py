@@ -49,6 +49,7 @@ RESOURCES = {
         Resource("", "persistentvolumeclaims"),
         Resource("", "pods"),
         Resource("", "pods/eviction"),
+        Resource("", "secrets"),
         Resource("", "serviceaccounts"),
         Resource("", "services"),
         Resource("apps", "daemonsets"),
@@ -127,6 +128,9 @@ CALLS: tuple[Operation, ...] = (
     Operation("read", "list", "statefulsets"),
     Operation("read", "create", "selfsubjectaccessreviews"),
     # Faults
+    Operation("faults", "watch", "nodes"),
+    Operation("faults", "watch", "pods"),
+    Operation("faults", "get", "secrets"),
     Operation("faults", "get", "nodes", (DRAIN, OUTAGE, NODES)),
     Operation("faults", "patch", "nodes", (DRAIN, OUTAGE, NODES)),
     Operation("faults", "create", "nodes", (NODES,)),

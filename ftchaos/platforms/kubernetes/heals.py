@@ -1,13 +1,19 @@
-"""The heals of Kubernetes by name, each from its undo record alone and harmless when repeated."""
+"""The heals of Kubernetes by name, each from its undo record alone and harmless when repeated.
+
+Where the record names its run, the calls of the heal are recorded in that run's evidence, whatever process makes them.
+"""
 
 from __future__ import annotations
 
 from ftchaos.errors import HealFailed
+from ftchaos.platforms import login
 from ftchaos.platforms.kubernetes import faults, lease
 from ftchaos.platforms.kubernetes.access import Access, Place
+from ftchaos.platforms.recorder import Recorder
 from ftchaos.undo import Record
 
 FAULT = "fault:"
+RUN = "run_id"  # of the arguments
 
 
 def heal(record: Record) -> str:
@@ -19,9 +25,11 @@ def heal(record: Record) -> str:
     """
     if record.heal == lease.HEAL:
         return lease.release(record.arguments)
+    if record.heal == login.HEAL:
+        return login.forget(record.arguments)
     fault = faults.FAULTS.get(record.heal.removeprefix(FAULT)) if record.heal.startswith(FAULT) else None
     if fault is None:
         raise HealFailed(f"Kubernetes knows no heal '{record.heal}'", "a newer ftchaos may have written this undo log")
-    access = Access(Place.from_json(dict(record.arguments["place"])))
+    access = Access(Place.from_json(dict(record.arguments["place"])), Recorder.of(record.arguments.get(RUN, "")))
     access.ensure_right_place()
     return fault.heal(access, record.arguments)

@@ -11,27 +11,38 @@ from typing import Any
 
 from ftchaos.platforms.kubernetes.calls import CALLS, RESOURCES, Kind, Operation
 
+SECRETS = "secrets"
 NAME = "ftchaos-{kind}"
 GROUP = "rbac.authorization.k8s.io"
 _API = f"{GROUP}/v1"
 
 
-def documents(kind: Kind, namespaces: Sequence[str] = (), calls: Iterable[Operation] = CALLS) -> list[dict[str, Any]]:
+def documents(
+    kind: Kind, namespaces: Sequence[str] = (), calls: Iterable[Operation] = CALLS, secret: str = ""
+) -> list[dict[str, Any]]:
     """A ClusterRole, and a Role for each namespace.
 
     Args:
         kind: what is to be allowed; reading always is.
         namespaces: those of the environment; without any, one Role for the namespace that it is applied to.
+        secret: namespace and name of the only Secret that may be read, that with the account of the database.
     """
-    chosen = [one for one in calls if one.kind in ("read", kind)]
+    chosen = [one for one in calls if one.kind in ("read", kind) and one.resource != SECRETS]
+    reads_secret = any(one.kind in ("read", kind) and one.resource == SECRETS for one in calls)
+    home, _, secret_name = secret.partition("/")
     name = NAME.format(kind=kind)
     rules = _rules([one for one in chosen if one.of_cluster], namespaces)
     made = [{"apiVersion": _API, "kind": "ClusterRole", "metadata": {"name": name}, "rules": rules}]
     inside = _rules([one for one in chosen if not one.of_cluster], ())
     for namespace in namespaces or ("",):
         metadata = {"name": name, **({"namespace": namespace} if namespace else {})}
-        made.append({"apiVersion": _API, "kind": "Role", "metadata": metadata, "rules": inside})
+        rules = [*inside, _secret_rule(secret_name)] if reads_secret and namespace == home and secret else inside
+        made.append({"apiVersion": _API, "kind": "Role", "metadata": metadata, "rules": rules})
     return made
+
+
+def _secret_rule(name: str) -> dict[str, Any]:
+    return {"apiGroups": [""], "resources": [SECRETS], "resourceNames": [name], "verbs": ["get"]}
 
 
 def _rules(operations: Iterable[Operation], namespaces: Sequence[str]) -> list[dict[str, Any]]:

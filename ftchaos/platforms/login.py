@@ -1,11 +1,10 @@
-"""The accounts of one run: fetched from Secrets Manager, and kept in files that nobody else can read.
+"""The accounts of one run, kept in files that nobody else can read.
 
 Never in the evidence, the undo log or a command line; the files go at the end of the run, or with its recovery.
 """
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,7 +15,6 @@ from ftchaos import notes
 from ftchaos.errors import HealFailed, StepFailed
 
 if TYPE_CHECKING:
-    from ftchaos.platforms.aws.access import Access
     from ftchaos.undo import UndoLog
 
 HEAL = "login.begin"  # as an environment that is begun for a run, it lasts to the end of the run
@@ -46,42 +44,18 @@ class Account:
     password: str = field(repr=False)
 
 
-def read(access: Access, secret: str, *, bare: bool = False) -> Account:
-    """The account that a secret holds.
-
-    Args:
-        secret: name or ARN; its value as RDS and its rotation write it, with ``username`` and ``password``.
-        bare: whether it may be the password alone.
-
-    Raises:
-        StepFailed: it holds something else.
-    """
-    answer = access.client("secretsmanager").get_secret_value(SecretId=secret)
-    access.ensure_ours(answer["ARN"])
-    text = str(answer.get("SecretString") or "")
-    try:
-        value = json.loads(text)
-        return Account(str(value.get("username", "") if bare else value["username"]), str(value["password"]))
-    except (ValueError, KeyError, TypeError, AttributeError):
-        if bare and text and not text.lstrip().startswith("{"):
-            return Account("", text)
-        # What could not be read may be a secret all the same.
-        raise StepFailed(
-            f"the secret {secret} holds no account", 'its value is to be JSON with "username" and "password"'
-        ) from None
-
-
-def keep(account: Account, of: str, run_id: str, undo: UndoLog) -> Login:
+def keep(account: Account, of: str, run_id: str, platform: str, undo: UndoLog) -> Login:
     """Put the password into a file of this run.
 
     Args:
         of: whose account it is.
+        platform: whose heals remove the file.
 
     Raises:
         StepFailed: the file cannot be written.
     """
     file = notes.undo_log(run_id).with_name(f"{run_id}.{of}.secret")
-    undo.record("aws", HEAL, {"file": str(file)}, f"the password of the {of} lies in the state folder of this run")
+    undo.record(platform, HEAL, {"file": str(file)}, f"the password of the {of} lies in the state folder of this run")
     try:
         with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "w") as opened:
             opened.write(account.password)

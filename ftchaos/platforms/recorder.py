@@ -17,7 +17,7 @@ import os
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from ftchaos import manifest, notes
 from ftchaos.clock import Clock, now
@@ -25,16 +25,39 @@ from ftchaos.errors import Invalid
 from ftchaos.notes import Note
 from ftchaos.record import RunRecord
 
-if TYPE_CHECKING:
-    from ftchaos.platforms.aws.access import Call
-
 FILE = "observations/calls.jsonl"
 LONGEST = 200  # characters of what a service says
 DRIFT_S = 60.0  # by which the run's clock may be off the wall; more, and the machine was begun anew meanwhile
 
 
+class Call(Protocol):
+    """One call as the ways to AWS and to Kubernetes tell of it.
+
+    Attributes:
+        at: on the monotonic clock.
+        service, operation: as the roles of that cloud name them.
+        error: the service's word for it; empty where it went well.
+        retries: how often it was tried again within this call.
+    """
+
+    @property
+    def at(self) -> float: ...
+    @property
+    def service(self) -> str: ...
+    @property
+    def operation(self) -> str: ...
+    @property
+    def region(self) -> str: ...
+    @property
+    def request_id(self) -> str: ...
+    @property
+    def error(self) -> str: ...
+    @property
+    def retries(self) -> int: ...
+
+
 class Recorder:
-    """Records each call that it is called with, which is what :class:`~ftchaos.platforms.aws.access.Access` does.
+    """Records each call that it is called with, which is what the ways to a cloud do.
 
     Args:
         folder: of the run, with its ``run.json``.

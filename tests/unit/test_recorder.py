@@ -20,7 +20,7 @@ from ftchaos.conclusion.calls import calls
 from ftchaos.errors import Invalid
 from ftchaos.notes import Note
 from ftchaos.platforms.aws.access import Call
-from ftchaos.platforms.aws.recorder import FILE, Recorder
+from ftchaos.platforms.recorder import FILE, Recorder
 from ftchaos.record import RunRecord
 
 RUN = "20261123T061500Z-zone-outage-7f3a"

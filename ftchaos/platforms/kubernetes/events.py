@@ -1,0 +1,80 @@
+"""What the cluster says of itself after a fault, on the run's clock; it corroborates what clients saw, no more.
+
+From conditions and times of nodes and pods, which stay, and not from Events, which are dropped and merged. All of them
+are whole seconds: an instant may be up to one second too early, and is never put before the fault.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from ftchaos.clock import Clock
+from ftchaos.platforms.base import Event
+from ftchaos.platforms.kubernetes import survey
+from ftchaos.platforms.kubernetes.inventory import COMPONENT_LABEL, owner
+
+if TYPE_CHECKING:
+    from ftchaos.platforms.kubernetes.access import Access
+
+COMPONENT_OF = {"api": "api", "websocket": "websocket", "worker": "queue", "mysql": "database", "database": "database"}
+"""By the tier of a pod: its label, or the name of what controls it."""
+RESOLUTION_S = 1.0
+
+
+def read(access: Access, known: Collection[str], since_at: float) -> list[Event]:
+    """What the cluster did since an instant, in order.
+
+    Args:
+        known: uids of the pods that were there before; what the others did is the recovery.
+    """
+    clock = Clock.anchored()
+    found: list[Event] = []
+    for pod in survey.every(access, "pods", access.place.namespaces):
+        component = component_of(pod)
+        if component and pod["metadata"]["uid"] not in known:
+            found += _of_new(pod, component, clock)
+    found += _of_nodes(access.pages("nodes"), clock, since_at)
+    return sorted(
+        (Event(max(one.at, since_at), one.component, one.name, one.detail) for one in found), key=lambda one: one.at
+    )
+
+
+def component_of(pod: Mapping[str, Any]) -> str:
+    """The component that a pod serves; empty where nothing of ours samples it."""
+    name = owner(pod).partition("/")[2]
+    if owner(pod).startswith("ReplicaSet/"):
+        name = name.rpartition("-")[0]
+    tier = (pod["metadata"].get("labels") or {}).get(COMPONENT_LABEL) or name
+    return COMPONENT_OF.get(tier) or COMPONENT_OF.get(tier.rpartition("-")[2], "")
+
+
+def _of_new(pod: Mapping[str, Any], component: str, clock: Clock) -> Iterator[Event]:
+    """A pod that replaces another: its controller has noticed, and later it serves."""
+    full_name = f"{pod['metadata']['namespace']}/{pod['metadata']['name']}"
+    yield Event(clock.at(_instant(pod["metadata"]["creationTimestamp"])), component, "detected", f"{full_name} made")
+    for name, word in (("PodScheduled", "scheduled"), ("Ready", "promoted")):
+        if (at := _since(pod, name, "True")) is not None:
+            node = (pod.get("spec") or {}).get("nodeName", "")
+            yield Event(clock.at(at), component, word, f"{full_name} {name} on {node}")
+
+
+def _of_nodes(nodes: Iterator[Mapping[str, Any]], clock: Clock, since_at: float) -> Iterator[Event]:
+    """A node that is no longer Ready: from here on its pods are known to be gone."""
+    for node in nodes:
+        at = _since(node, "Ready", "False") or _since(node, "Ready", "Unknown")
+        if at is not None and clock.at(at) > since_at - RESOLUTION_S:
+            for component in ("api", "database"):
+                yield Event(clock.at(at), component, "node lost", f"{node['metadata']['name']} is not Ready")
+
+
+def _since(obj: Mapping[str, Any], condition: str, status: str) -> datetime | None:
+    for one in (obj.get("status") or {}).get("conditions") or ():
+        if (one["type"], one["status"]) == (condition, status) and one.get("lastTransitionTime"):
+            return _instant(one["lastTransitionTime"])
+    return None
+
+
+def _instant(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)

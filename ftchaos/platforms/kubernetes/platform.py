@@ -1,0 +1,256 @@
+"""An application on Kubernetes as a platform: what actions and probes ask for by role, answered with what is labelled.
+
+Clients write to the database that the configuration names, and to the application where ``api`` says where that is.
+They run where ftchaos does. What the database or the application are is not asked: a Service of the cluster, or RDS
+beside it.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from pymysql.err import MySQLError
+
+from ftchaos.clock import now
+from ftchaos.errors import FtchaosError, Invalid, StepFailed
+from ftchaos.mysql import session as sessions
+from ftchaos.mysql.session import Session
+from ftchaos.platforms import comparison, ledgertable, login
+from ftchaos.platforms.base import Address, Event, Harm, Progress, Recovery, Step, Traffic
+from ftchaos.platforms.kubernetes import account, events, faults, heals, sight, standing, survey
+from ftchaos.platforms.kubernetes.access import IN_CLUSTER, Access, Call, Place
+from ftchaos.platforms.kubernetes.calls import NODES
+from ftchaos.platforms.kubernetes.inventory import Inventory
+from ftchaos.platforms.recorder import Recorder
+
+if TYPE_CHECKING:
+    from ftchaos.cloud import ClusterMysql
+    from ftchaos.config import Config
+    from ftchaos.options import Options
+    from ftchaos.undo import UndoLog
+
+WRITES_PER_S = 100.0
+"""What the smallest database bears beside its own work; 10 ms between two writes are the resolution of an outage."""
+CONNECT_S = 5.0
+ANSWER_S = 300.0
+EVENTS_S = 1.0
+"""Between two looks at what the cluster says of itself."""
+OF_UPLOADS = ("api", "queue", "websocket")
+"""The components that only uploads and their subscribers sample."""
+NO_LAB = "it is for the lab: leave it out here"
+WRITER = "the writer"
+
+
+class KubernetesPlatform:
+    """See :class:`ftchaos.platforms.base.Platform`."""
+
+    name = "kubernetes"
+    methods: Sequence[str] = ()
+    accepts_backup_age = False
+    assumes_disaster = False
+
+    def __init__(self, config: Config, options: Options) -> None:
+        self.options, self.settings = options, config.environment(options.environment)
+        self._recorder: Recorder | None = None
+        self._run_id = ""
+        self._inventory: Inventory | None = None
+        self._login: login.Login | None = None
+        self._claim: Session | None = None
+        self._known_pods: frozenset[str] = frozenset()
+        self._said: list[Event] = []
+        self._said_until = 0.0
+
+    @functools.cached_property
+    def _access(self) -> Access:
+        """The one way to the cluster of a run; its calls are recorded from where on there is a run."""
+        return Access(Place.of(self.options.environment, self.settings), self._on_call)
+
+    def _on_call(self, call: Call) -> None:
+        if self._recorder is not None:
+            self._recorder(call)
+
+    @property
+    def lock_name(self) -> str:
+        return f"kubernetes.{self._access.ensure_right_place()}.{self.options.environment}"
+
+    @property
+    def takes(self) -> Sequence[str]:
+        return ["uploads", "mysql"] if self.settings.api else ["mysql"]
+
+    def targets(self) -> list[str]:
+        self._ensure_possible()
+        return [f"{one.full_name} in {self._known().zone_of(one) or one.node}" for one in self._look().pods]
+
+    def makes(self) -> list[str]:
+        return []
+
+    def begin(self, run_id: str, undo: UndoLog, progress: Progress) -> None:
+        """Fetch the account, reach the database, and make the ledger's table in it where there is none."""
+        self._ensure_possible()
+        self._run_id, self._recorder = run_id, Recorder.of(run_id)
+        for call in list(self._access.calls):
+            self._on_call(call)
+        self._login = login.keep(account.read(self._access, self._mysql.secret), "database", run_id, self.name, undo)
+        self._claim = self._connect()
+        ledgertable.claim(self._claim)
+        with self._connect() as session:
+            if ledgertable.ensure(session):
+                progress("the schema ftchaos was made in the database; it stays there")
+
+    def prepare(self, undo: UndoLog, progress: Progress, *, backups: bool) -> None:
+        """Nothing has to be made ready: replicas are the database's own affair."""
+
+    def traffic(self, zone: str = "") -> Traffic:
+        if self._login is None:
+            raise StepFailed("there is no account of the database yet", "see the begin of the run")
+        inventory = self._known()
+        watched: dict[str, Mapping[str, Any]] = {one.name: sight.node(one) for one in inventory.nodes}
+        watched[WRITER] = {
+            "host": self._writer.host, "port": self._writer.port, "kind": "sql", "sql": "SELECT 1",
+            "user": self._login.user, "secret_file": str(self._login.file), "ca": str(self._mysql.ca or ""),
+        }  # fmt: skip
+        return Traffic(
+            public_url=self.settings.api or "",
+            writer=self._writer,
+            witnessed=watched,
+            secret=self._login.file,
+            zones={one.name: one.zone for one in inventory.nodes},
+            account=self._login.user,
+            ca=self._mysql.ca,
+            writes_per_s=WRITES_PER_S,
+            place=self._access.place.to_json(),
+        )
+
+    def client_argv(self, argv: Sequence[str], zone: str = "") -> list[str]:
+        if zone:
+            raise StepFailed(f"no client can be put into {zone}", "clients run beside ftchaos")
+        return list(argv)
+
+    def writer_in_place(self) -> str:
+        try:
+            with self._connect() as session:
+                if sessions.value(session, "SELECT @@GLOBAL.read_only"):
+                    return f"{self._writer} leads to a server that takes no writes"
+        except (FtchaosError, MySQLError) as error:
+            return f"the writer does not answer: {error}"
+        return ""
+
+    def backups_complete(self) -> str:
+        return "the backups of a database beside a cluster are not known here"
+
+    def recovery(self) -> Recovery:
+        raise Invalid(
+            f"{self.options.environment!r} is on Kubernetes, where no database is restored",
+            "name an environment on aws for `drill restore`, or run `drill config-restore` here",
+        )
+
+    def harm(self, fault: str, arguments: Mapping[str, Any]) -> Harm:
+        self._ensure_possible()
+        found = faults.find(fault)
+        try:
+            harm = found.plan(self._look(everywhere=arguments.get("manner") == NODES), **arguments)
+        except TypeError as error:
+            raise Invalid(f"the fault {fault} cannot be had so: {error}", "see `ftchaos experiment show`") from error
+        faults.ensure_allowed(self._access, harm)
+        sampled = {"database"} if self._mysql.service else set()
+        sampled |= {*OF_UPLOADS} if self.settings.api else set()
+        hits = tuple(one for one in harm.hits if one in sampled)
+        if not hits:
+            raise Invalid(
+                f"no client of ours would notice: of what is hit ({', '.join(harm.hits)}) nothing is used",
+                f"say for {self.options.environment!r} where the application is: api: http://...",
+            )
+        return replace(harm, hits=hits)
+
+    def inject(self, fault: str, harm: Harm, undo: UndoLog, begin: Callable[[], None]) -> str:
+        undo.record(self.name, f"{heals.FAULT}{fault}", {**harm.undo, heals.RUN: self._run_id}, harm.clause)
+        self._known_pods = frozenset(one.uid for one in self._known().pods)
+        begin()
+        said = faults.find(fault).inject(self._access, harm)
+        faults.await_effect(self._access, fault, harm)
+        return said
+
+    def events(self, since_at: float) -> list[Event]:
+        at = now()
+        if at >= self._said_until:
+            with suppress(FtchaosError):  # they only corroborate, and are asked for again
+                self._said = events.read(self._access, self._known_pods, since_at)
+            self._said_until = at + EVENTS_S
+        return self._said
+
+    def compare(self) -> Step:
+        return comparison.compare(self._connect, {}, self._mysql.database or "")
+
+    def state(self) -> dict[str, str]:
+        return standing.state(self._look())
+
+    def survivors(self) -> Session:
+        return self._connect()
+
+    def describe(self) -> dict[str, Any]:
+        found = standing.describe(self._access, self._known())
+        with self._connect() as session:
+            found["mysql"] = str(sessions.value(session, "SELECT VERSION()"))
+        place = self._access.place
+        found["settings"] |= {"context": place.context, "cluster": place.cluster, "writes_per_s": WRITES_PER_S}
+        return found
+
+    def end(self) -> None:
+        """Let others have the database; the account of the run goes with its undo."""
+        if self._claim is not None and self._claim.open:
+            self._claim.close()
+
+    @property
+    def _mysql(self) -> ClusterMysql:
+        given = self.settings.kubernetes
+        if given is None or given.mysql is None:
+            raise Invalid(
+                f"the environment {self.options.environment!r} does not say who writes to its database",
+                "add kubernetes.mysql: {service: NAMESPACE/NAME, secret: NAMESPACE/NAME}, with username and password",
+            )
+        return given.mysql
+
+    @functools.cached_property
+    def _writer(self) -> Address:
+        """Where the writer is reached from here."""
+        given = self._mysql
+        if given.address:
+            host, _, port = given.address.rpartition(":")
+            return Address(host, int(port))
+        namespace, _, name = str(given.service).partition("/")
+        if self._access.place.context != IN_CLUSTER:
+            raise Invalid("a Service is reached from within the cluster only", "give kubernetes.mysql.address")
+        return Address(f"{name}.{namespace}.svc", given.port)
+
+    def _ensure_possible(self) -> None:
+        """Refuse what no run can have here, before anything is asked of the cluster.
+
+        Raises:
+            Invalid: an option is for the lab, or the configuration does not say who writes to which database.
+        """
+        if self.options.durability == "weaker":
+            raise Invalid("the durability of a database on Kubernetes cannot be weakened for a run", NO_LAB)
+        if self.options.lab:
+            raise Invalid(f"the environment {self.options.environment!r} has no lab {self.options.lab!r}", NO_LAB)
+        assert self._mysql.secret
+
+    def _look(self, *, everywhere: bool = False) -> Inventory:
+        """The inventory as it is now."""
+        self._inventory = survey.of(self._access, self.settings, everywhere=everywhere)
+        return self._inventory
+
+    def _known(self) -> Inventory:
+        """The inventory as it was last looked at."""
+        return self._inventory or self._look()
+
+    def _connect(self) -> Session:
+        if self._login is None:
+            raise StepFailed("there is no account of the database yet", "see the begin of the run")
+        return sessions.reach(
+            self._writer.host, self._writer.port, user=self._login.user, password=self._login.password,
+            timeout_s=CONNECT_S, answer_timeout_s=ANSWER_S, ca=self._mysql.ca,
+        )  # fmt: skip
