@@ -119,13 +119,13 @@ class Backup(_Keys):
 
 
 class ClusterMysql(_Keys):
-    """The database of an application in a cluster: a Service of the cluster, or an address outside of it.
+    """The database of an application in a cluster: behind a Service of it, or elsewhere, as RDS is.
 
     Attributes:
-        service: namespace and name of the Service that leads to the writer, reached through a port-forward from
-            outside the cluster.
+        service: namespace and name of the Service that leads to the writer.
         port: of the Service.
-        address: host and port; in place of a Service.
+        address: host and port at which it is reached from here; without it a Service is reached by its name from
+            within the cluster, and through a port-forward from elsewhere.
         secret: namespace and name of the Secret with ``username`` and ``password``.
         database: the application's schema.
         ca: file with the certificates that the server's are verified against; without it there is no TLS.
@@ -139,9 +139,9 @@ class ClusterMysql(_Keys):
     ca: Path | None = None
 
     @model_validator(mode="after")
-    def _is_one(self) -> ClusterMysql:
-        if (self.service is None) == (self.address is None):
-            raise ValueError("the mysql of a cluster needs either 'service' or 'address', and not both")
+    def _is_somewhere(self) -> ClusterMysql:
+        if self.service is None and self.address is None:
+            raise ValueError("the mysql of a cluster needs a 'service' or an 'address'")
         return self
 
 

@@ -26,11 +26,19 @@ def test_faults_are_allowed_in_the_listed_namespaces_and_beyond_them_on_nodes_al
     cluster, *roles = policy.documents("faults", ["app", "queue"])
     beyond = {rule["resources"][0]: rule["verbs"] for rule in cluster["rules"] if HARMFUL & set(rule["verbs"])}
 
-    assert {"nodes": ["create", "delete", "get", "list", "patch"]} == beyond
+    assert {"nodes": ["create", "delete", "get", "list", "patch", "watch"]} == beyond
     assert ["app", "queue"] == [role["metadata"]["namespace"] for role in roles]
     assert ["kube-system", "app", "queue"] == next(
         rule["resourceNames"] for rule in cluster["rules"] if rule["resources"] == ["namespaces"]
     )
+
+
+def test_only_the_secret_with_the_account_of_the_database_may_be_read() -> None:
+    _, app, queue = policy.documents("faults", ["app", "queue"], secret="queue/account")
+    rules = [rule for role in (app, queue) for rule in role["rules"] if rule["resources"] == ["secrets"]]
+
+    assert [{"apiGroups": [""], "resources": ["secrets"], "resourceNames": ["account"], "verbs": ["get"]}] == rules
+    assert rules[0] in queue["rules"]
 
 
 def test_no_rule_has_a_wildcard() -> None:

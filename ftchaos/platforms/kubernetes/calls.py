@@ -12,6 +12,7 @@ from typing import Literal
 
 Kind = Literal["read", "faults"]
 KINDS: tuple[Kind, ...] = ("read", "faults")
+WATCH = "watch"
 DRAIN, OUTAGE, NODES, PARTITION, KILL = "drain", "outage", "nodes", "partition", "kill"
 LEASE = "lease"  # no fault: the lock that a run with faults holds
 
@@ -128,8 +129,8 @@ CALLS: tuple[Operation, ...] = (
     Operation("read", "list", "statefulsets"),
     Operation("read", "create", "selfsubjectaccessreviews"),
     # Faults
-    Operation("faults", "watch", "nodes"),
-    Operation("faults", "watch", "pods"),
+    Operation("faults", WATCH, "nodes"),
+    Operation("faults", WATCH, "pods"),
     Operation("faults", "get", "secrets"),
     Operation("faults", "get", "nodes", (DRAIN, OUTAGE, NODES)),
     Operation("faults", "patch", "nodes", (DRAIN, OUTAGE, NODES)),
@@ -153,10 +154,11 @@ SURVEYED = ("daemonsets", "deployments", "networkpolicies", "nodes", "pods", "re
 
 
 def needed(manner: str, namespaces: Iterable[str]) -> list[Action]:
-    """All that a fault of this manner calls, its heal included."""
+    """All that a fault of this manner calls, its heal and who watches it included."""
     found = []
     for one in CALLS:
-        if (one.kind == "read" and one.resource in SURVEYED) or manner in one.manners:
+        surveyed = one.kind == "read" and one.resource in SURVEYED
+        if surveyed or one.verb == WATCH or manner in one.manners:
             where = [""] if one.of_cluster else list(namespaces)
             found += [Action(one.verb, one.resource, namespace) for namespace in where]
     return found

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from ftchaos.clock import Clock
 from ftchaos.platforms.base import Event
+from ftchaos.platforms.kubernetes import inventory as stock
 from ftchaos.platforms.kubernetes import survey
+from ftchaos.platforms.kubernetes.faults import settling
 from ftchaos.platforms.kubernetes.inventory import COMPONENT_LABEL, owner
 
 if TYPE_CHECKING:
@@ -35,6 +37,8 @@ def read(access: Access, known: Collection[str], since_at: float) -> list[Event]
         component = component_of(pod)
         if component and pod["metadata"]["uid"] not in known:
             found += _of_new(pod, component, clock)
+        elif component and (said := _staying(pod)):
+            found.append(Event(clock.at(_instant(pod["metadata"]["deletionTimestamp"])), component, "stuck", said))
     found += _of_nodes(access.pages("nodes"), clock, since_at)
     return sorted(
         (Event(max(one.at, since_at), one.component, one.name, one.detail) for one in found), key=lambda one: one.at
@@ -58,6 +62,15 @@ def _of_new(pod: Mapping[str, Any], component: str, clock: Clock) -> Iterator[Ev
         if (at := _since(pod, name, "True")) is not None:
             node = (pod.get("spec") or {}).get("nodeName", "")
             yield Event(clock.at(at), component, word, f"{full_name} {name} on {node}")
+    if (at := _since(pod, "PodScheduled", "False")) is not None:
+        yield Event(clock.at(at), component, "unschedulable", f"{full_name}: {_said(pod, 'PodScheduled')}")
+
+
+def _staying(pod: Mapping[str, Any]) -> str:
+    """That a StatefulSet waits for its own pod to go, with the remedy; empty where it does not."""
+    if "deletionTimestamp" not in pod["metadata"]:
+        return ""
+    return settling.stuck(stock.pods([pod])).strip(" ()")
 
 
 def _of_nodes(nodes: Iterator[Mapping[str, Any]], clock: Clock, since_at: float) -> Iterator[Event]:
@@ -74,6 +87,11 @@ def _since(obj: Mapping[str, Any], condition: str, status: str) -> datetime | No
         if (one["type"], one["status"]) == (condition, status) and one.get("lastTransitionTime"):
             return _instant(one["lastTransitionTime"])
     return None
+
+
+def _said(obj: Mapping[str, Any], condition: str) -> str:
+    every = (obj.get("status") or {}).get("conditions") or ()
+    return next((str(one.get("message") or one.get("reason")) for one in every if one["type"] == condition), "")
 
 
 def _instant(text: str) -> datetime:
