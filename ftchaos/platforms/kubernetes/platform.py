@@ -21,7 +21,7 @@ from ftchaos.mysql import session as sessions
 from ftchaos.mysql.session import Session
 from ftchaos.platforms import comparison, ledgertable, login
 from ftchaos.platforms.base import Address, Event, Harm, Progress, Recovery, Step, Traffic
-from ftchaos.platforms.kubernetes import account, events, faults, heals, sight, standing, survey
+from ftchaos.platforms.kubernetes import account, events, faults, heals, lease, sight, standing, survey
 from ftchaos.platforms.kubernetes.access import IN_CLUSTER, Access, Call, Place
 from ftchaos.platforms.kubernetes.calls import NODES
 from ftchaos.platforms.kubernetes.inventory import Inventory
@@ -59,6 +59,7 @@ class KubernetesPlatform:
         self._run_id = ""
         self._inventory: Inventory | None = None
         self._login: login.Login | None = None
+        self._lease: lease.Lease | None = None
         self._claim: Session | None = None
         self._known_pods: frozenset[str] = frozenset()
         self._said: list[Event] = []
@@ -89,11 +90,13 @@ class KubernetesPlatform:
         return []
 
     def begin(self, run_id: str, undo: UndoLog, progress: Progress) -> None:
-        """Fetch the account, reach the database, and make the ledger's table in it where there is none."""
+        """Take the lease, fetch the account, reach the database, and make the ledger's table where there is none."""
         self._ensure_possible()
         self._run_id, self._recorder = run_id, Recorder.of(run_id)
         for call in list(self._access.calls):
             self._on_call(call)
+        self._lease = lease.Lease(self._access, self.lock_name)
+        self._lease.begin(run_id, undo, progress)
         self._login = login.keep(account.read(self._access, self._mysql.secret), "database", run_id, self.name, undo)
         self._claim = self._connect()
         ledgertable.claim(self._claim)
@@ -200,7 +203,9 @@ class KubernetesPlatform:
         return found
 
     def end(self) -> None:
-        """Let others have the database; the account of the run goes with its undo."""
+        """Let others have the database, and renew the lease no more; it goes with its undo, as the account does."""
+        if self._lease is not None:
+            self._lease.end()
         if self._claim is not None and self._claim.open:
             self._claim.close()
 
