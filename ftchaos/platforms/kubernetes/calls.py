@@ -15,6 +15,7 @@ KINDS: tuple[Kind, ...] = ("read", "faults")
 WATCH = "watch"
 DRAIN, OUTAGE, NODES, PARTITION, KILL = "drain", "outage", "nodes", "partition", "kill"
 LEASE = "lease"  # no fault: the lock that a run with faults holds
+FORWARD = "forward"  # no fault: what lets clients reach a database in the cluster
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ RESOURCES = {
         Resource("", "persistentvolumeclaims"),
         Resource("", "pods"),
         Resource("", "pods/eviction"),
+        Resource("", "pods/portforward"),
         Resource("", "secrets"),
         Resource("", "serviceaccounts"),
         Resource("", "services"),
@@ -146,6 +148,9 @@ CALLS: tuple[Operation, ...] = (
     Operation("faults", "get", "leases", (LEASE,)),
     Operation("faults", "create", "leases", (LEASE,)),
     Operation("faults", "patch", "leases", (LEASE,)),
+    # The upgrade to a websocket is a get; since 1.35 it must be allowed to create, too.
+    Operation("faults", "get", "pods/portforward", (FORWARD,)),
+    Operation("faults", "create", "pods/portforward", (FORWARD,)),
 )
 
 

@@ -25,6 +25,7 @@ _VERBS = {
     "log": ["get"],
     "eviction": ["create"],
     "binding": ["create"],
+    "portforward": ["create", "get"],
     "token": ["create"],
 }
 _GUESTS = {"scale": ("autoscaling", "v1", "Scale"), "eviction": ("policy", "v1", "Eviction"),

@@ -76,6 +76,14 @@ class Front:
             if found is None:
                 raise Refused("NotFound", "the server could not find the requested resource", {})
             return 200, found
+        if asked.subresource == "portforward":
+            # The upgrade is a GET, and since 1.35 whoever asks for it must be allowed to create as well.
+            asked.verb = "create"
+            if not world.authorizer.allows(asked.user, asked.attributes):
+                raise _forbidden(asked)
+            ensure_served(asked)
+            entry["status"] = 101
+            return 101, await world.forwarding.serve(request, asked)
         if asked.verb != "watch":
             answer = world.api.answer(asked)
             entry["status"] = answer[0]

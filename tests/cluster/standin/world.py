@@ -21,6 +21,7 @@ from cluster.standin.controllers.replicas import ReplicaSets
 from cluster.standin.controllers.scheduler import Scheduler
 from cluster.standin.controllers.stateful import StatefulSets
 from cluster.standin.eviction import Evictions
+from cluster.standin.forwarding import Forwarding
 from cluster.standin.gate import Gate, Mishap
 from cluster.standin.kinds import Kinds, named
 from cluster.standin.listeners import Listeners
@@ -56,6 +57,7 @@ class World:
         policies = Policies(self.registry)
         self.listeners = Listeners(self.loop, self.kubelets, policies)
         self.processes = Processes(self.loop, self.kubelets, policies, folder)
+        self.forwarding = Forwarding(self.registry, self.kubelets, self.processes)
         self.services = Services(self.loop, self.processes)
         self._token = token
         self.reset()
