@@ -20,7 +20,7 @@ from kubernetes import config as configuration
 
 from ftchaos import clock
 from ftchaos.errors import Inconclusive, Invalid, Refused
-from ftchaos.platforms.kubernetes import failures
+from ftchaos.platforms.kubernetes import failures, upgrades
 from ftchaos.platforms.kubernetes.calls import RESOURCES, Action
 from ftchaos.platforms.kubernetes.failures import ApiFailed, Denied, Unanswered
 
@@ -214,6 +214,19 @@ class Access:
             if not self._is_right:
                 self.ensure_right_place()
         return self._asked(verb, resource, namespace, name, body, query)
+
+    def upgrade(self, resource: str, namespace: str, name: str) -> upgrades.Upgrade:
+        """How a websocket of a resource is opened, with the credentials as they are now.
+
+        Raises:
+            Refused: this is another cluster than was meant.
+        """
+        with self._lock:
+            if not self._is_right:
+                self.ensure_right_place()
+        headers: dict[str, str] = {"User-Agent": "ftchaos"}
+        self._client.update_params_for_auth(headers, [], ["BearerToken"])
+        return upgrades.of(self._client.configuration, RESOURCES[resource].path(namespace, name), headers)
 
     def get(self, resource: str, namespace: str, name: str) -> Obj | None:
         """An object as it is, or None where it is not."""

@@ -91,7 +91,7 @@ class Operation:
 
     Attributes:
         kind: what it is for; faults read as well.
-        manners: the faults that need it; of reading none are named, as all do.
+        manners: the faults that need it; of what all of them read none are named.
         everywhere: it is asked of all namespaces at once, which only a ClusterRole allows.
     """
 
@@ -127,7 +127,7 @@ CALLS: tuple[Operation, ...] = (
     Operation("read", "list", "rolebindings"),
     Operation("read", "list", "roles"),
     Operation("read", "list", "serviceaccounts"),
-    Operation("read", "list", "services"),
+    Operation("read", "list", "services", (FORWARD,)),
     Operation("read", "list", "statefulsets"),
     Operation("read", "create", "selfsubjectaccessreviews"),
     # Faults

@@ -76,9 +76,7 @@ class Forwarding:
                 writer.close()
         return socket
 
-    async def _up(
-        self, socket: web.WebSocketResponse, channel: int, reader: asyncio.StreamReader, node: str
-    ) -> None:
+    async def _up(self, socket: web.WebSocketResponse, channel: int, reader: asyncio.StreamReader, node: str) -> None:
         with contextlib.suppress(OSError):
             while data := await reader.read(_CHUNK):
                 await socket.send_bytes(bytes((channel,)) + data)

@@ -65,7 +65,8 @@ _RBAC, _LIST = ("rbac.authorization.k8s.io", "v1"), ("all",)
 BUILT_IN = (
     _kind("", "v1", "namespaces", "Namespace", "status finalize", namespaced=False, short=("ns",), returned=True),
     _kind("", "v1", "nodes", "Node", "status", namespaced=False, short=("no",)),
-    _kind("", "v1", "pods", "Pod", "status eviction binding log portforward", short=("po",), returned=True, categories=_LIST),
+    _kind("", "v1", "pods", "Pod", "status eviction binding log portforward", short=("po",), returned=True,
+          categories=_LIST),
     _kind("", "v1", "services", "Service", "status", short=("svc",), returned=True, categories=_LIST),
     _kind("", "v1", "endpoints", "Endpoints", short=("ep",), singular="endpoints"),
     _kind("", "v1", "configmaps", "ConfigMap", short=("cm",)),
