@@ -45,10 +45,10 @@ class Stage:
     app: RealApp
     place: Workplace
 
-    def configure(self, kubeconfig: Path | None = None, api: str = "") -> None:
+    def configure(self, kubeconfig: Path | None = None) -> None:
         (self.place.folder / "ftchaos.yaml").write_text(
             CONFIGURATION.format(
-                api=api or self.app.public_url,
+                api=self.app.public_url,
                 kubeconfig=kubeconfig or self.app.kubeconfig,
                 spaces=", ".join(SPACES),
                 mysql=":".join(map(str, self.app.mysql)),
@@ -160,6 +160,17 @@ def test_one_instance_that_dies_is_replaced_and_nobody_waits_for_it(stage: Stage
     assert found["witness"]["proven"]
     assert {"api"} == {one["name"] for one in found["components"] if one["hit"]}
     assert 3 == len(stage.app.ready(API, "api"))
+
+
+def test_a_database_of_the_cluster_is_reached_through_a_port_forward(stage: Stage) -> None:
+    config = stage.place.folder / "ftchaos.yaml"
+    config.write_text(config.read_text().replace(f'address: "{":".join(map(str, stage.app.mysql))}",', ""))
+    done = stage.run("api-instance-kill", "--json")
+    found = json.loads(done.stdout)
+
+    assert (0, "passed", []) == (done.exit_code, found["verdict"], found["reasons"]), done.stderr
+    assert f"through a port-forward to {DB}/mysql" in done.stderr
+    assert found["data"]["stores"]["mysql"]["acknowledged"] > 100
 
 
 def test_credentials_that_may_only_read_are_refused_before_anything_is_touched(stage: Stage) -> None:

@@ -21,7 +21,7 @@ from ftchaos.mysql import session as sessions
 from ftchaos.mysql.session import Session
 from ftchaos.platforms import comparison, ledgertable, login
 from ftchaos.platforms.base import Address, Event, Harm, Progress, Recovery, Step, Traffic
-from ftchaos.platforms.kubernetes import account, events, faults, heals, lease, sight, standing, survey
+from ftchaos.platforms.kubernetes import account, events, faults, forward, heals, lease, sight, standing, survey
 from ftchaos.platforms.kubernetes.access import IN_CLUSTER, Access, Call, Place
 from ftchaos.platforms.kubernetes.calls import NODES
 from ftchaos.platforms.kubernetes.inventory import Inventory
@@ -43,6 +43,7 @@ OF_UPLOADS = ("api", "queue", "websocket")
 """The components that only uploads and their subscribers sample."""
 NO_LAB = "it is for the lab: leave it out here"
 WRITER = "the writer"
+MYSQL = "mysql"
 
 
 class KubernetesPlatform:
@@ -60,6 +61,7 @@ class KubernetesPlatform:
         self._inventory: Inventory | None = None
         self._login: login.Login | None = None
         self._lease: lease.Lease | None = None
+        self._forwards: forward.Forwards | None = None
         self._claim: Session | None = None
         self._known_pods: frozenset[str] = frozenset()
         self._said: list[Event] = []
@@ -97,6 +99,10 @@ class KubernetesPlatform:
             self._on_call(call)
         self._lease = lease.Lease(self._access, self.lock_name)
         self._lease.begin(run_id, undo, progress)
+        if not self._mysql.address and self._access.place.context != IN_CLUSTER:
+            namespace, _, name = str(self._mysql.service).partition("/")
+            self._forwards = forward.begin(self._access.place, {MYSQL: (namespace, name, self._mysql.port)})
+            progress(f"the database is reached through a port-forward to {self._mysql.service}")
         self._login = login.keep(account.read(self._access, self._mysql.secret), "database", run_id, self.name, undo)
         self._claim = self._connect()
         ledgertable.claim(self._claim)
@@ -162,7 +168,7 @@ class KubernetesPlatform:
         sampled = {"database"} if self._mysql.service else set()
         sampled |= {*OF_UPLOADS} if self.settings.api else set()
         hits = tuple(one for one in harm.hits if one in sampled)
-        if not hits:
+        if harm.hits and not hits:
             raise Invalid(
                 f"no client of ours would notice: of what is hit ({', '.join(harm.hits)}) nothing is used",
                 f"say for {self.options.environment!r} where the application is: api: http://...",
@@ -181,7 +187,12 @@ class KubernetesPlatform:
         at = now()
         if at >= self._said_until:
             with suppress(FtchaosError):  # they only corroborate, and are asked for again
-                self._said = events.read(self._access, self._known_pods, since_at)
+                said = events.read(self._access, self._known_pods, since_at)
+                # What passes, as a pod that nobody could place, is known from when it was seen.
+                kept = [
+                    one for one in self._said if (one.name, one.detail) not in {(new.name, new.detail) for new in said}
+                ]
+                self._said = sorted([*kept, *said], key=lambda one: one.at)
             self._said_until = at + EVENTS_S
         return self._said
 
@@ -206,6 +217,8 @@ class KubernetesPlatform:
         """Let others have the database, and renew the lease no more; it goes with its undo, as the account does."""
         if self._lease is not None:
             self._lease.end()
+        if self._forwards is not None:
+            self._forwards.end()
         if self._claim is not None and self._claim.open:
             self._claim.close()
 
@@ -219,7 +232,7 @@ class KubernetesPlatform:
             )
         return given.mysql
 
-    @functools.cached_property
+    @property
     def _writer(self) -> Address:
         """Where the writer is reached from here."""
         given = self._mysql
@@ -227,8 +240,8 @@ class KubernetesPlatform:
             host, _, port = given.address.rpartition(":")
             return Address(host, int(port))
         namespace, _, name = str(given.service).partition("/")
-        if self._access.place.context != IN_CLUSTER:
-            raise Invalid("a Service is reached from within the cluster only", "give kubernetes.mysql.address")
+        if self._forwards is not None:
+            return Address(*self._forwards.address(MYSQL))
         return Address(f"{name}.{namespace}.svc", given.port)
 
     def _ensure_possible(self) -> None:
