@@ -17,10 +17,26 @@ ALONE = (
     *("experiments", "drills/test_restore.py", "lab/test_app.py", "lab/test_witness.py", "lab/test_workload"),
     *("cloud/test_aws_drill.py", "cloud/test_aws_experiments.py"),
 )
+# Those of more than 40 s, the longest first: begun last, one of them would keep a worker busy while others have ended.
+LONG = (
+    *("drills/test_flaws.py", "drills/test_killed.py", "lab/test_fault_disk.py", "lab/test_fault_zone.py"),
+    *("lab/test_fault_redis_masters.py", "lab/test_foreign_restore.py", "drills/test_bad_luck.py"),
+    *("lab/test_reaper.py", "lab/test_backup.py", "cloud/test_standin.py", "lab/test_replay.py"),
+    *("lab/test_fault_mysql_primary.py", "lab/test_foreign_flaws.py", "drills/test_labs.py"),
+    *("lab/test_fault_mysql_replica.py", "lab/test_mysql_server.py", "lab/test_fault_clock.py"),
+    *("cloud/test_aws_copies_point.py", "cloud/test_store_s3.py"),
+    *("experiments/test_weaknesses.py", "experiments/test_healthy.py", "experiments/test_gameday.py"),
+    *("drills/test_restore.py", "cloud/test_aws_experiments.py", "cloud/test_aws_drill.py"),
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what `scripts/test` runs by itself: a machine busy with other tests would answer for the system."""
+    """Mark what answers for the system, so that `scripts/test` keeps the machine calm; put the longest files first."""
     for item in items:
-        if str(item.path.relative_to(HERE)).startswith(ALONE):
+        if _name(item).startswith(ALONE):
             item.add_marker(pytest.mark.alone)
+    items.sort(key=lambda item: LONG.index(_name(item)) if _name(item) in LONG else len(LONG))
+
+
+def _name(item: pytest.Item) -> str:
+    return item.path.relative_to(HERE).as_posix()

@@ -102,8 +102,8 @@ def test_failover_breaks_connections_flips_the_zone_and_takes_writes_again(small
     with _reach(small) as connection:
         rds.reboot_db_instance(DBInstanceIdentifier=INSTANCE, ForceFailover=True)
         with pytest.raises(pymysql.err.OperationalError):
-            until(lambda: not session.rows(connection, "SELECT 1"), 5, "a broken connection")
-    until(lambda: _write(small, 1), 20, "a write after the failover")
+            until(lambda: not session.rows(connection, "SELECT 1"), 60, "a broken connection")
+    until(lambda: _write(small, 1), 60, "a write after the failover")
     after = small.await_available()
 
     assert (before["AvailabilityZone"], before["SecondaryAvailabilityZone"]) == (
@@ -132,7 +132,7 @@ def test_writer_in_a_cut_subnet_is_unreachable_until_the_standby_takes_over(smal
     ec2.replace_network_acl_association(AssociationId=writers["NetworkAclAssociationId"], NetworkAclId=hole)
 
     assert not _write(small, 2)
-    until(lambda: _write(small, 3), 20, "a write after the standby took over")
+    until(lambda: _write(small, 3), 60, "a write after the standby took over")
     assert "us-east-1b" == small.await_available()["AvailabilityZone"]
 
 
@@ -210,13 +210,13 @@ def test_snapshot_copied_to_another_region_takes_its_time_and_holds_the_rows(aws
     key = aws.client("kms", "us-west-2").create_key()["KeyMetadata"]["Arn"]
     snapshot = here.create_db_snapshot(DBInstanceIdentifier=INSTANCE, DBSnapshotIdentifier="one")["DBSnapshot"]
     copied = {"SourceDBSnapshotIdentifier": snapshot["DBSnapshotArn"], "TargetDBSnapshotIdentifier": "two"}
-    until(lambda: _status(here) == "available", 20, "the snapshot")
+    until(lambda: _status(here) == "available", 60, "the snapshot")
 
     assert "InvalidParameterCombination" == _code(there.copy_db_snapshot, **copied)
     aws.settings(copy_s=2)
     there.copy_db_snapshot(**copied, KmsKeyId=key)
     assert "creating" == _status(there)
-    until(lambda: _status(there) == "available", 20, "the copy")
+    until(lambda: _status(there) == "available", 60, "the copy")
     there.restore_db_instance_from_db_snapshot(DBInstanceIdentifier="west", DBSnapshotIdentifier="two")
     there.get_waiter("db_instance_available").wait(DBInstanceIdentifier="west", WaiterConfig={"Delay": 1})
     endpoint = there.describe_db_instances()["DBInstances"][0]["Endpoint"]
@@ -241,7 +241,7 @@ def test_teardown_is_refused_out_of_order(aws: Standin, small: Staging) -> None:
     assert "InvalidDBInstanceState" == _code(rds.delete_db_instance, **delete)
     made.await_available()
     rds.delete_db_instance(**delete)
-    until(lambda: not rds.describe_db_instances()["DBInstances"], 20, "the database is gone")
+    until(lambda: not rds.describe_db_instances()["DBInstances"], 60, "the database is gone")
     ec2.delete_security_group(GroupId=made.group)
     rds.delete_db_subnet_group(DBSubnetGroupName="staging")
 
@@ -275,7 +275,7 @@ def test_aurora_failover_to_a_named_reader_keeps_every_write_and_its_copy_is_of_
         DBClusterIdentifier="aurora", Engine="aurora-mysql", MasterUsername="admin", MasterUserPassword="secret-one",
         DBSubnetGroupName="staging", VpcSecurityGroupIds=[made.group],
     )  # fmt: skip
-    until(lambda: _cluster(rds, "aurora")["Status"] == "available", 20, "the cluster")
+    until(lambda: _cluster(rds, "aurora")["Status"] == "available", 60, "the cluster")
     for number in (0, 1):
         _member(rds, "aurora", number)
     for number in (0, 1):
@@ -283,8 +283,8 @@ def test_aurora_failover_to_a_named_reader_keeps_every_write_and_its_copy_is_of_
     port = _cluster(rds, "aurora")["Port"]
     assert _insert(made, port, 1)
     rds.failover_db_cluster(DBClusterIdentifier="aurora", TargetDBInstanceIdentifier="aurora-1")
-    until(lambda: _insert(made, port, 2), 20, "a write after the failover")
-    until(lambda: _cluster(rds, "aurora")["Status"] == "available", 20, "the cluster after its failover")
+    until(lambda: _insert(made, port, 2), 60, "a write after the failover")
+    until(lambda: _cluster(rds, "aurora")["Status"] == "available", 60, "the cluster after its failover")
     time.sleep(1.1)
     at = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
     time.sleep(1.1)
@@ -292,7 +292,7 @@ def test_aurora_failover_to_a_named_reader_keeps_every_write_and_its_copy_is_of_
     rds.restore_db_cluster_to_point_in_time(
         DBClusterIdentifier="copy", SourceDBClusterIdentifier="aurora", RestoreType="full-copy", RestoreToTime=at
     )
-    until(lambda: _cluster(rds, "copy")["Status"] == "available", 20, "the copy")
+    until(lambda: _cluster(rds, "copy")["Status"] == "available", 60, "the copy")
     _member(rds, "copy", 0)
     made.await_available("copy-0")
 
@@ -355,8 +355,8 @@ def test_nothing_is_left_when_who_began_the_stand_in_is_killed() -> None:
     child.wait()
 
     assert there
-    until(lambda: not [argv for argv in _argv() if folder in argv], 10, "its processes are gone")
-    until(lambda: not Path(folder).exists(), 10, "its files are gone")
+    until(lambda: not [argv for argv in _argv() if folder in argv], 60, "its processes are gone")
+    until(lambda: not Path(folder).exists(), 60, "its files are gone")
 
 
 def _argv() -> list[str]:

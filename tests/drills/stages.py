@@ -31,7 +31,7 @@ from ftchaos.workload import book
 
 # Short, as there are many drills; lenient, as machines that run tests are busy.
 CONFIGURATION = "objectives: {sustain: 1s, p95: 2s}\n"
-WHOLE_WITHIN_S = 15.0
+WHOLE_WITHIN_S = 60.0
 Act = Callable[[LabRecovery], None]
 
 

@@ -53,7 +53,7 @@ def test_a_fault_that_takes_only_the_primary_is_not_the_disaster_and_loses_no_wr
         hooks.patch.setattr(Tier, "servers", {tier.primary.name: tier.primary})
         real(tier, run_id)
         hooks.patch.setattr(Tier, "servers", servers)
-        assert wait_until(lambda: tier.primary.name != before, timeout_s=20)
+        assert wait_until(lambda: tier.primary.name != before, timeout_s=60)
 
     real, servers = Tier.destroy, Tier.servers
     before = stage.tier.primary.name

@@ -17,6 +17,7 @@ from ftchaos.workload import book
 SEED = 20261123
 # Progress lines of a drill, from the first sign of life to the last heal; each is a place to die at.
 LINES = 40
+SIZE = "--size=8MiB"  # what is killed does not depend on it, how long it all takes does
 FLAVOURS = ["mariadb"] * 10 + ["mysql"] * 4  # a hundred instants: benchmarks/experiments.py killed
 
 
@@ -49,14 +50,14 @@ def test_a_killed_drill_leaves_nothing_after_recover(
 
 
 def _kill(place: Workplace, flavour: str, line: int, delay_s: float) -> None:
-    process = place.begin("drill", "restore", "--mysql-flavour", flavour)
+    process = place.begin("drill", "restore", "--mysql-flavour", flavour, SIZE)
     assert process.stderr is not None
     for _ in range(line):
         process.stderr.readline()
     time.sleep(delay_s)
     process.kill()
     # Whoever outlives it would keep the pipe open.
-    process.communicate(timeout=10)
+    process.communicate(timeout=60)
 
 
 def _assert_evident(folder: Path) -> None:
@@ -71,6 +72,6 @@ def _assert_evident(folder: Path) -> None:
 
 @pytest.mark.parametrize("flavour", ["mariadb", "mysql"])
 def test_the_drill_after_all_that_passes(flavour: str, shared_workplace: Workplace) -> None:
-    done = shared_workplace.run("drill", "restore", "--mysql-flavour", flavour)
+    done = shared_workplace.run("drill", "restore", "--mysql-flavour", flavour, SIZE)
 
     assert done.exit_code == 0, done.stderr

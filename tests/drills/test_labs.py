@@ -107,4 +107,4 @@ def _live_on(stage: Stage) -> None:
     with stage.tier.primary.connect() as session:
         later = "SET SESSION timestamp = UNIX_TIMESTAMP() + 60"
         sessions.execute(session, [later, "UPDATE filetransfer.users SET created_at = NOW(6) ORDER BY id LIMIT 1"])
-    assert wait_until(lambda: archive.newest(stage.lab.folder / "archive") != before, timeout_s=10)
+    assert wait_until(lambda: archive.newest(stage.lab.folder / "archive") != before, timeout_s=60)

@@ -10,9 +10,12 @@ import pytest
 from stages import wait_until
 from trials import Trials, component, no_inject, weakened
 
+from ftchaos.actions import service
 from ftchaos.platforms.lab import balancer, redis
 from ftchaos.platforms.lab.decisions import Folder
 from ftchaos.platforms.lab.lab import Lab
+
+NEVER_S = 5.0  # how long to wait after the heal for workers that hang on
 
 
 def reasons(result: object) -> str:
@@ -67,6 +70,7 @@ def test_workers_that_hang_after_the_failover_of_their_queue_fail_the_experiment
         for worker in workers:
             lab.call("kill_service", name=worker, signal=int(number))
 
+    monkeypatch.setattr(service, "SETTLE_TIMEOUT_S", NEVER_S)
     weakened(monkeypatch, "fail_queue_master", lambda lab: send(lab, signal.SIGSTOP), lambda lab: None)
     result = trials.run("redis-sentinel-master-kill", warm_timeout="8s")
     send(trials.lab, signal.SIGCONT)
@@ -119,4 +123,4 @@ def _replicate(lab: Lab, name: str, master: str) -> None:
         )
         return "+OK" in done.stdout
 
-    assert wait_until(obeyed, timeout_s=10)
+    assert wait_until(obeyed, timeout_s=60)

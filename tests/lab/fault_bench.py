@@ -62,7 +62,7 @@ class Watching:
 
     def wait_up(self) -> None:
         """Return when it sees everything up."""
-        assert wait_until(self._all_up, 15), witness.changes(self.seen())
+        assert wait_until(self._all_up, 60), witness.changes(self.seen())
 
     def _all_up(self) -> bool:
         now_up = {one.target: one.up for one in self.seen()}

@@ -48,7 +48,7 @@ class SteadyWriter(threading.Thread):
                 self.acknowledged.append(self._next_id)
                 time.sleep(0.005)
 
-    def goes_on(self, timeout_s: float = 10) -> bool:
+    def goes_on(self, timeout_s: float = 30) -> bool:
         """Whether something more is acknowledged within the time."""
         before = len(self.acknowledged)
         return wait_until(lambda: len(self.acknowledged) > before, timeout_s)
@@ -61,7 +61,7 @@ class SteadyWriter(threading.Thread):
                 found = session.rows(connection, "SELECT id FROM ftchaos.ledger_writes")
             return set(self.acknowledged) - {row["id"] for row in found}
 
-        wait_until(lambda: not missing(), 10)
+        wait_until(lambda: not missing(), 60)
         return missing()
 
 

@@ -69,7 +69,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cache]:
     with (made.folder / "log").open("wb") as log:
         process = subprocess.Popen(argv, cwd=made.folder, stdout=log, stderr=log)
     try:
-        until(lambda: _answers(made), 10)
+        until(lambda: _answers(made), 60)
         assert "OK" == made.ask("CLUSTER", "ADDSLOTSRANGE", 0, SLOTS - 1)
         until(lambda: b"cluster_state:ok" in bytes(made.ask("CLUSTER", "INFO")), 10)  # type: ignore[arg-type]
         yield made
@@ -112,7 +112,7 @@ def test_writes_are_acknowledged_and_read_back(cache: Cache, tmp_path: Path) -> 
     redis = {"nodes": nodes, "shards": shards, "wait": False, **cache.manner}
     (tmp_path / "workload.json").write_text(json.dumps({"folder": str(tmp_path / "ledger"), "redis": redis}))
     process = subprocess.Popen([sys.executable, "-m", "ftchaos.workload", str(tmp_path / "workload.json")])
-    until(lambda: _acknowledged(tmp_path, live=True) > 20, 15)
+    until(lambda: _acknowledged(tmp_path, live=True) > 20, 60)
     process.send_signal(signal.SIGTERM)
 
     assert 0 == process.wait(15)

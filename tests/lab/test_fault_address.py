@@ -101,7 +101,7 @@ def test_old_connections_live_on_and_are_refused_writes_until_it_is_healed(lab: 
             said = faults.find(FAULT).inject(lab, harm)
             assert seen.proven(fault_at) < 3
 
-        new = Tier(lab).servers[standing.of(lab).primary if wait_until(lambda: moved(lab, old.name), 5) else ""]
+        new = Tier(lab).servers[standing.of(lab).primary if wait_until(lambda: moved(lab, old.name), 60) else ""]
         assert new.name in said
         assert asker.asks("kept") in ("1290", "1836")  # --read-only
         assert asker.asks("new") == f"{new.server_id} written"
@@ -124,7 +124,7 @@ def moved(lab: Lab, old: str) -> bool:
 
 def test_nobody_sees_a_plan_and_its_heal_changes_nothing(lab: Lab, tmp_path: Path) -> None:
     harm = planned(lab)
-    assert wait_until(lambda: "closed" not in states.state(lab).values(), 10)
+    assert wait_until(lambda: "closed" not in states.state(lab).values(), 60)
     before = states.state(lab)
 
     assert sees_nothing(tmp_path, lab, harm)

@@ -38,7 +38,7 @@ def lab(request: pytest.FixtureRequest, state: Path) -> Iterator[Lab]:
 @pytest.fixture
 def before(lab: Lab) -> dict[str, str]:
     """The state of a whole lab."""
-    assert wait_until(lambda: "closed" not in states.state(lab).values(), 10)
+    assert wait_until(lambda: "closed" not in states.state(lab).values(), 60)
     return states.state(lab)
 
 
@@ -97,11 +97,11 @@ def test_a_replica_that_begins_anew_with_its_clock_off_is_healed(lab: Lab, befor
     faults.find(FAULT).inject(lab, harm)
     lab.call("kill_service", name=name)
     lab.call("begin_service", name=name)
-    assert wait_until(lambda: states.state(lab).get(f"clock of {name}") == "2 h behind", 10)
+    assert wait_until(lambda: states.state(lab).get(f"clock of {name}") == "2 h behind", 60)
 
     faults.find(FAULT).heal(lab, harm.undo)
 
-    assert wait_until(lambda: differences(before, states.state(lab)) == [], 10)
+    assert wait_until(lambda: differences(before, states.state(lab)) == [], 60)
 
 
 def test_what_cannot_be_had_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

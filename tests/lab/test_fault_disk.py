@@ -35,7 +35,7 @@ def lab(request: pytest.FixtureRequest, state: Path) -> Iterator[Lab]:
 @pytest.fixture
 def before(lab: Lab) -> dict[str, str]:
     """The state of a whole lab."""
-    assert wait_until(lambda: "closed" not in states.state(lab).values(), 10)
+    assert wait_until(lambda: "closed" not in states.state(lab).values(), 60)
     return states.state(lab)
 
 
@@ -141,7 +141,7 @@ def test_a_server_that_dies_of_its_full_disk_comes_back(lab: Lab) -> None:
     harm = planned(lab)
     with writing(lab) as writer:
         _killed(lab, harm)
-        assert wait_until(lambda: Tier(lab).primary.name != harm.undo["server"], 20)
+        assert wait_until(lambda: Tier(lab).primary.name != harm.undo["server"], 60)
         faults.find(FAULT).heal(lab, harm.undo)
         assert writer.goes_on()
 

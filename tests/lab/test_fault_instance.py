@@ -54,7 +54,7 @@ def test_it_bites_is_seen_from_outside_and_heals_twice(lab: Lab, tmp_path: Path,
 
         assert seen.proven(fault_at) < 3
         if tier != "worker":
-            assert wait_until(lambda: not serving.targets(lab, "api")[name], 10)
+            assert wait_until(lambda: not serving.targets(lab, "api")[name], 60)
         assert alive(lab, name) is (fault == "lose_target")
 
         assert name in faults.find(fault).heal(lab, undo)

@@ -35,7 +35,7 @@ def lab(request: pytest.FixtureRequest, state: Path) -> Iterator[Lab]:
 @pytest.fixture
 def before(lab: Lab) -> dict[str, str]:
     """The state of a whole lab."""
-    assert wait_until(lambda: "closed" not in states.state(lab).values(), 10)
+    assert wait_until(lambda: "closed" not in states.state(lab).values(), 60)
     return states.state(lab)
 
 
@@ -63,7 +63,7 @@ def test_new_connections_are_refused_until_it_is_healed(lab: Lab, tmp_path: Path
         assert writer.goes_on()
     faults.find(FAULT).heal(lab, undo)
 
-    assert wait_until(lambda: differences(before, states.state(lab)) == [], 10)
+    assert wait_until(lambda: differences(before, states.state(lab)) == [], 60)
     assert [writer.lost(name) for name in Tier(lab).servers] == [set(), set(), set()]
 
 
@@ -93,7 +93,7 @@ def test_a_replica_that_died_of_it_is_begun_again(lab: Lab, before: dict[str, st
 
     faults.find(FAULT).heal(lab, harm.undo)
 
-    assert wait_until(lambda: differences(before, states.state(lab)) == [], 10)
+    assert wait_until(lambda: differences(before, states.state(lab)) == [], 60)
 
 
 def test_a_server_that_is_not_there_is_refused(lab: Lab) -> None:

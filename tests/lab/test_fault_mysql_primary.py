@@ -54,10 +54,10 @@ def holders(lab: Lab, key: int) -> set[str]:
 def ensure_whole(lab: Lab, key: int) -> None:
     """A write reaches everybody, and a commit waits for a replica again."""
     write(lab, key)
-    assert wait_until(lambda: holders(lab, key) == {"mysql-a", "mysql-b", "mysql-c"}, 10), holders(lab, key)
+    assert wait_until(lambda: holders(lab, key) == {"mysql-a", "mysql-b", "mysql-c"}, 60), holders(lab, key)
     with Tier(lab).primary.connect() as leader:
         flavour = Tier(lab).primary.flavour
-        assert wait_until(lambda: flavour.semi_sync_replicas(leader) == 2, 10)
+        assert wait_until(lambda: flavour.semi_sync_replicas(leader) == 2, 60)
 
 
 @pytest.mark.parametrize("manner", ["kill", "partition", "polite"])
@@ -102,7 +102,7 @@ def test_a_fault_that_outlasts_the_failover_is_healed_and_who_diverged_is_made_a
         lab.call("block", flows=lagging)
         write(lab, 9100)
     faults.FAULTS[FAULT].inject(lab, harm)
-    assert wait_until(lambda: tier.primary.name != before.name, 20)
+    assert wait_until(lambda: tier.primary.name != before.name, 60)
     lab.call("unblock", flows=lagging)
     said = heal(lab, FAULT, harm)
 

@@ -117,7 +117,7 @@ def test_a_weaker_lab_acknowledges_what_a_cut_replica_never_gets(lab: Lab) -> No
     lab.call("block", flows=lag.undo["flows"])
     write(lab, 9002)  # returns though nobody else has it
     lab.call("kill_service", name=before)
-    assert wait_until(lambda: Tier(lab).primary.name != before, 20)
+    assert wait_until(lambda: Tier(lab).primary.name != before, 60)
     said = heal(lab, "fail_mysql_primary", lag)
 
     assert "was made anew" in said

@@ -55,7 +55,7 @@ def test_a_fault_that_outlasts_the_failover_is_healed(lab: Lab, manner: str) -> 
     harm = plan(lab, FAULT, manner=manner)
     faults.FAULTS[FAULT].inject(lab, harm)
     others = [name for name in ("sentinel-a", "sentinel-b", "sentinel-c") if name[-1] != before[-1]]
-    assert wait_until(lambda: named_by(lab, others[0]) not in ("", address_of(lab, before)), 20)
+    assert wait_until(lambda: named_by(lab, others[0]) not in ("", address_of(lab, before)), 60)
 
     heal(lab, FAULT, harm)
     ensure_all_run(lab)

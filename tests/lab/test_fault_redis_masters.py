@@ -73,7 +73,7 @@ def test_the_other_shards_are_written_while_one_has_no_master(lab: Lab) -> None:
         said.add(next(line.strip() for line in info.splitlines() if line.startswith("cluster_state")))
         return standing_masters(lab).get("a") not in (None, harm.undo["servers"][0])
 
-    assert wait_until(lost_or_replaced, 15)
+    assert wait_until(lost_or_replaced, 60)
     heal(lab, FAULT, harm)
 
     assert {"cluster_state:ok"} == said
@@ -82,7 +82,7 @@ def test_the_other_shards_are_written_while_one_has_no_master(lab: Lab) -> None:
 def test_a_partition_that_outlasts_the_failover_is_healed(lab: Lab) -> None:
     shard, before, harm = one_within_the_quorum(lab, "partition")
     faults.FAULTS[FAULT].inject(lab, harm)
-    assert wait_until(lambda: standing_masters(lab).get(shard) not in (None, before), 20)
+    assert wait_until(lambda: standing_masters(lab).get(shard) not in (None, before), 60)
 
     heal(lab, FAULT, harm)
     ensure_all_run(lab)
@@ -153,7 +153,7 @@ def test_what_only_the_old_master_acknowledged_is_lost(lab: Lab, manner: str, in
         assert "begun" == writer.stdout.readline().strip()
         faults.FAULTS[FAULT].inject(lab, harm)
         acknowledged = int(writer.stdout.readline())
-    assert wait_until(lambda: standing_masters(lab).get(shard) not in (None, master), 20)
+    assert wait_until(lambda: standing_masters(lab).get(shard) not in (None, master), 60)
     heal(lab, FAULT, harm)
     leader = standing_masters(lab)[shard]
 

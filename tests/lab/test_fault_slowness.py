@@ -57,7 +57,7 @@ def lab(request: pytest.FixtureRequest, state: Path) -> Iterator[Lab]:
 @pytest.fixture
 def before(lab: Lab) -> dict[str, str]:
     """The state of a whole lab."""
-    assert wait_until(lambda: "closed" not in states.state(lab).values(), 10)
+    assert wait_until(lambda: "closed" not in states.state(lab).values(), 60)
     return states.state(lab)
 
 
@@ -128,7 +128,7 @@ def test_slowed_twice_it_is_as_slow_as_told_last_and_healed_once(lab: Lab, befor
     assert float(client(lab, CONNECT, harm.undo["server"])) >= 0.2
     faults.find(FAULT).heal(lab, harm.undo)
 
-    assert wait_until(lambda: differences(before, states.state(lab)) == [], 10)
+    assert wait_until(lambda: differences(before, states.state(lab)) == [], 60)
 
 
 def test_what_cannot_be_slowed_is_refused() -> None:

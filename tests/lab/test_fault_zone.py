@@ -56,7 +56,7 @@ def test_a_zone_that_is_missed_for_long_comes_back(lab: Lab, manner: str) -> Non
     before = tier.primary.name
     harm = plan(lab, FAULT, manner=manner)
     faults.FAULTS[FAULT].inject(lab, harm)
-    assert wait_until(lambda: tier.primary.name != before, 20)
+    assert wait_until(lambda: tier.primary.name != before, 60)
 
     heal(lab, FAULT, harm)
     ensure_all_run(lab)

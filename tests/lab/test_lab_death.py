@@ -166,5 +166,5 @@ def begin_starting(name: str, kind: str) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
     log = Path(os.environ["FTCHAOS_STATE"]) / "lab" / name / "supervisor.log"
-    assert wait_until(log.exists, 10)
+    assert wait_until(log.exists, 60)
     return starter

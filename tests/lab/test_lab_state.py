@@ -28,7 +28,7 @@ def lab(request: pytest.FixtureRequest, state: Path) -> Iterator[Lab]:
 
 def whole(lab: Lab) -> dict[str, str]:
     """The state of a lab that nothing happens in, once HAProxy has found all of its servers."""
-    assert wait_until(lambda: "closed" not in states.state(lab).values(), 10)
+    assert wait_until(lambda: "closed" not in states.state(lab).values(), 60)
     return states.state(lab)
 
 
@@ -67,7 +67,7 @@ def test_a_dead_and_a_hung_server_are_told_of_quickly(lab: Lab) -> None:
     assert "worker-b: runs before, does not run after" in told
     assert "mysql-c: replica of mysql-a before, is stopped after" in told
     assert "redis-queue-c: replica of redis-queue-a before, is stopped after" in told
-    assert wait_until(lambda: differences(before, states.state(lab)) == [], 10)
+    assert wait_until(lambda: differences(before, states.state(lab)) == [], 60)
 
 
 def test_each_change_of_a_setting_or_a_role_is_one_clause(lab: Lab) -> None:

@@ -315,7 +315,7 @@ def test_workload_dies_with_the_process_that_began_it(tmp_path: Path) -> None:
 def test_workload_that_is_not_the_child_it_was_to_be_does_nothing(tmp_path: Path) -> None:
     workload = Workload(tmp_path, parent_pid=1, uploads={"url": "http://127.0.0.1:9"})
 
-    workload.process.communicate(timeout=20)
+    workload.process.communicate(timeout=60)
 
     assert 1 == workload.process.returncode
     assert not workload.folder.exists()
@@ -324,7 +324,7 @@ def test_workload_that_is_not_the_child_it_was_to_be_does_nothing(tmp_path: Path
 def test_workload_ends_by_itself_after_its_longest_duration(tmp_path: Path) -> None:
     workload = Workload(tmp_path, max_duration_s=0.5, uploads={"url": "http://127.0.0.1:9"})
 
-    workload.process.communicate(timeout=20)
+    workload.process.communicate(timeout=60)
 
     assert 0 == workload.process.returncode
     assert 25 == pytest.approx(book.read(workload.folder).writers[0].attempted, abs=5)
@@ -352,7 +352,7 @@ def test_workload_of_which_a_half_dies_ends_with_an_error(servers: Trio, tmp_pat
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     os.kill(int(children[half]), signal.SIGKILL)
 
-    workload.process.communicate(timeout=20)
+    workload.process.communicate(timeout=60)
 
     assert 2 == len(children)
     assert 1 == workload.process.returncode

@@ -33,7 +33,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def until(condition: Callable[[], Any], timeout_s: float = 10, what: str = "") -> Any:
+def until(condition: Callable[[], Any], timeout_s: float = 60, what: str = "") -> Any:
     """The first true answer of a condition; fails after the timeout."""
     deadline = time.monotonic() + timeout_s
     while not (answer := condition()):

@@ -55,14 +55,14 @@ class Workload:
     def end(self) -> Ledger:
         """End it as its owner does; its ledger."""
         self.process.send_signal(signal.SIGTERM)
-        self.lines, errors = self.process.communicate(timeout=20)
+        self.lines, errors = self.process.communicate(timeout=60)
         assert self.process.returncode == 0, errors.decode()
         return book.read(self.folder)
 
     def kill(self) -> Ledger:
         """End it as a disaster does; its ledger."""
         self.process.kill()
-        self.process.wait(timeout=20)
+        self.process.wait(timeout=60)
         return book.read(self.folder)
 
     def progress(self) -> list[dict[str, Any]]:
