@@ -14,6 +14,7 @@ Kind = Literal["read", "faults"]
 KINDS: tuple[Kind, ...] = ("read", "faults")
 WATCH = "watch"
 DRAIN, OUTAGE, NODES, PARTITION, KILL = "drain", "outage", "nodes", "partition", "kill"
+CUT_OFF = "cut-off"  # of databases
 LEASE = "lease"  # no fault: the lock that a run with faults holds
 FORWARD = "forward"  # no fault: what lets clients reach a database in the cluster
 
@@ -141,10 +142,10 @@ CALLS: tuple[Operation, ...] = (
     Operation("faults", "list", "pods", (NODES,), everywhere=True),
     Operation("faults", "create", "pods/eviction", (DRAIN,)),
     Operation("faults", "delete", "pods", (OUTAGE, KILL)),
-    Operation("faults", "get", "pods", (PARTITION,)),
-    Operation("faults", "patch", "pods", (PARTITION,)),
-    Operation("faults", "create", "networkpolicies", (PARTITION,)),
-    Operation("faults", "delete", "networkpolicies", (PARTITION,)),
+    Operation("faults", "get", "pods", (PARTITION, CUT_OFF)),
+    Operation("faults", "patch", "pods", (PARTITION, CUT_OFF)),
+    Operation("faults", "create", "networkpolicies", (PARTITION, CUT_OFF)),
+    Operation("faults", "delete", "networkpolicies", (PARTITION, CUT_OFF)),
     Operation("faults", "get", "leases", (LEASE,)),
     Operation("faults", "create", "leases", (LEASE,)),
     Operation("faults", "patch", "leases", (LEASE,)),

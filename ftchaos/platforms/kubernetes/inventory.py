@@ -87,6 +87,8 @@ class Inventory:
         wanted: how many pods each workload is to have, by ``kind namespace/name``.
         policies: their NetworkPolicies.
         foreign: pods of other namespaces that carry no tag; None where nobody looked.
+        roles: of databases, by the full name of a pod, as the servers said when they were asked: ``mysql-primary``,
+            ``mysql-replica``, ``redis-master``, ``redis-replica``; empty where nobody asked.
         client_zone: where the clients of the run are, where that is known.
     """
 
@@ -99,6 +101,7 @@ class Inventory:
     policies: tuple[Obj, ...] = ()
     foreign: tuple[Pod, ...] | None = None
     client_zone: str = ""
+    roles: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def zones(self) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ftchaos import cloud
@@ -24,7 +24,10 @@ def of(access: Access, settings: Environment, *, everywhere: bool = False) -> In
     return take(access, tag=settings.tag, client_zone=settings.client_zone or "", everywhere=everywhere)
 
 
-def take(access: Access, *, tag: str = cloud.TAG, client_zone: str = "", everywhere: bool = False) -> Inventory:
+def take(
+    access: Access, *, tag: str = cloud.TAG, client_zone: str = "", everywhere: bool = False,
+    ask: Callable[[Sequence[Pod]], Mapping[str, str]] | None = None,
+) -> Inventory:  # fmt: skip
     """How the cluster stands now.
 
     Args:
@@ -32,6 +35,7 @@ def take(access: Access, *, tag: str = cloud.TAG, client_zone: str = "", everywh
         client_zone: where the clients of the run are, or ``outside``.
         everywhere: whether to look at the pods of all namespaces, which few credentials may: a fault that takes whole
             nodes must know who else is on them.
+        ask: asks the servers of databases which of them lead; see :attr:`Inventory.roles`.
 
     Raises:
         Refused: a namespace of the application is not there or does not carry the tag, or something may not be read.
@@ -45,16 +49,18 @@ def take(access: Access, *, tag: str = cloud.TAG, client_zone: str = "", everywh
                 f"allow faults in it: kubectl label namespace {name} {tag}" if found else "correct the configuration",
             )
     spaces = access.place.namespaces
+    there = tuple(pods(access, spaces))
     return Inventory(
         place=access.place.to_json(),
         tag=tag,
         namespaces=spaces,
         nodes=tuple(nodes(access, tag)),
-        pods=tuple(pods(access, spaces)),
+        pods=there,
         wanted=wanted(access, spaces),
         policies=tuple(every(access, "networkpolicies", spaces)),
         foreign=tuple(_foreign(access, spaces)) if everywhere else None,
         client_zone=client_zone,
+        roles=ask(there) if ask else {},
     )
 
 

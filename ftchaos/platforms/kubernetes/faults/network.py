@@ -47,11 +47,15 @@ def plan(inventory: Inventory, hit: Sequence[Pod], mark: str) -> list[dict[str, 
     return [{"namespace": one, "name": mark} for one in sorted({pod.namespace for pod in hit})]
 
 
-def cut(access: Access, policies: Sequence[Key], every: Sequence[Key], mark: str) -> str:
-    """Make the policies, then label the pods: from that instant each is cut off."""
+def cut(access: Access, policies: Sequence[Key], every: Sequence[Key], mark: str, *, alone: bool = False) -> str:
+    """Make the policies, then label the pods: from that instant each is cut off.
+
+    Args:
+        alone: from each other, too.
+    """
     for one in policies:
         try:
-            access.call("create", "networkpolicies", one["namespace"], body=_policy(one, mark))
+            access.call("create", "networkpolicies", one["namespace"], body=_policy(one, mark, alone))
         except ApiFailed as error:
             if not error.is_conflict:  # the name is this fault's alone
                 raise
@@ -63,11 +67,12 @@ def cut(access: Access, policies: Sequence[Key], every: Sequence[Key], mark: str
         return access.patch("pods", one["namespace"], one["name"], change)
 
     there = crowd.each(every, label)
-    return f"{there.count(True)} pods reach only each other"
+    return f"{there.count(True)} pods reach {'nobody' if alone else 'only each other'}"
 
 
-def _policy(one: Key, mark: str) -> Obj:
+def _policy(one: Key, mark: str, alone: bool) -> Obj:
     peers = [{"namespaceSelector": {}, "podSelector": {"matchLabels": {mark: CUT}}}]
+    allowed: Obj = {} if alone else {"ingress": [{"from": peers}], "egress": [{"to": peers}]}
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
@@ -75,8 +80,7 @@ def _policy(one: Key, mark: str) -> Obj:
         "spec": {
             "podSelector": {"matchLabels": {mark: CUT}},
             "policyTypes": ["Ingress", "Egress"],
-            "ingress": [{"from": peers}],
-            "egress": [{"to": peers}],
+            **allowed,
         },
     }
 
