@@ -6,7 +6,6 @@ the engine reads them when the run ends.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
+from ftchaos import fleet
 from ftchaos.clock import now
 from ftchaos.errors import Invalid, Refused, StepFailed
 from ftchaos.objectives import Objectives
@@ -206,7 +206,7 @@ def current() -> Run:
 
 def new_id(name: str) -> str:
     """A run id that sorts by time, for example ``20261123T061500Z-restore-7f3a``."""
-    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{name}-{secrets.token_hex(2)}"
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{name}-{fleet.suffix()}"
 
 
 def make_folder(reports: Path, run_id: str) -> Path:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from ftchaos.errors import FtchaosError
 from ftchaos.units import duration_s, size_bytes
@@ -32,6 +33,23 @@ SIZE = _Parsed("size", size_bytes)
 FLAVOURS = click.Choice(["mariadb", "mysql"])
 
 
+def _of_index(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
+    """Let the list say the environment, before ``--environment`` falls back to its default."""
+    if value is not None:
+        from pathlib import Path
+
+        from ftchaos.fleet import environment_of_index
+
+        ctx.default_map = {**(ctx.default_map or {}), "environment": environment_of_index(Path(value))}
+
+
+def _chosen_once(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    of_list = (ctx.default_map or {}).get("environment", value)
+    if ctx.get_parameter_source("environment") is ParameterSource.COMMANDLINE and of_list != value:
+        raise click.UsageError("--environment and --environment-of-index exclude each other")
+    return value
+
+
 def common(function: F) -> F:
     """``--environment``, ``--config``, ``--reports`` and ``--json``."""
     for option in (
@@ -44,7 +62,14 @@ def common(function: F) -> F:
             help="Where evidence lands; or s3://BUCKET/PREFIX.",
         ),
         click.option("--config", metavar="FILE", help="Configuration; ./ftchaos.yaml if there is one."),
-        click.option("--environment", default="lab", show_default=True, metavar="NAME", help="Where to run."),
+        click.option(
+            "--environment",
+            default="lab",
+            show_default=True,
+            metavar="NAME",
+            callback=_chosen_once,
+            help="Where to run.",
+        ),
     ):
         function = option(function)
     return function
@@ -54,6 +79,14 @@ def running(function: F) -> F:
     """The options of everything that runs a definition."""
     for option in (
         click.option("--dry-run", is_flag=True, help="Show what would be hit and done, and do nothing."),
+        click.option(
+            "--environment-of-index",
+            metavar="FILE",
+            is_eager=True,
+            expose_value=False,
+            callback=_of_index,
+            help="In an Indexed Job: the environment is the line of this pod's index.",
+        ),
         click.option("--rto", type=DURATION, help="Recovery time objective, like 4h."),
         click.option("--rpo", type=DURATION, help="Recovery point objective, like 15m."),
         click.option("--to", metavar="TIME", help="Replay the log to this UTC time instead of to its last event."),
