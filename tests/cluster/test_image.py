@@ -7,9 +7,7 @@ these tests run with.
 from __future__ import annotations
 
 import json
-import os
 import re
-import shlex
 import shutil
 import subprocess
 import sys
@@ -80,7 +78,7 @@ def _played(folder: Path) -> Path:
     source.mkdir()
     builders.mkdir()
     libraries = Path(sysconfig.get_path("purelib"))
-    for one in libraries.glob("setuptools*"):  # what pip would fetch to build with
+    for one in (*libraries.glob("setuptools*"), libraries / "_distutils_hack"):  # what pip would fetch to build with
         (builders / one.name).symlink_to(one)
     _, (build, _) = stages()
     for text in build.all("COPY"):
@@ -168,4 +166,3 @@ def test_package_lies_in_the_image_itself_and_only_the_one_folder_was_written_to
     assert (ROOT / "deploy" / "components" / "read" / "roles.yaml").read_text().endswith(done.stdout)
     assert str(tree / "opt") in where.stdout
     assert before == {str(path) for path in (tree / "opt").rglob("*")}
-    assert os.access(tree / "opt" / "bin" / shlex.split("ftchaos")[0], os.X_OK)
