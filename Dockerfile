@@ -1,6 +1,6 @@
 # ftchaos for a cluster: without root, and with a root file system that may be read-only. docs/in-cluster.md has the rest.
 #
-#   docker build --tag ftchaos:0.1.0 .
+#   docker build -t ftchaos:0.1.0 .
 #
 # BASE is any image with Python from 3.11 to 3.13; PACKAGES are Debian's, such as git for manifests in a repository.
 ARG BASE=python:3.13-slim
