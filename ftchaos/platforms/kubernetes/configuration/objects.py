@@ -1,0 +1,171 @@
+"""Which objects of a namespace are its configuration, what of them somebody wrote, and what differs later. Pure.
+
+What others made of it (pods, the Secrets of Helm and of tokens, the root certificate) and what the server filled in
+(addresses, uids, revisions) is no configuration: it is made again, and otherwise. Values of Secrets are compared and
+never told.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ftchaos.platforms.kubernetes import drift
+from ftchaos.platforms.kubernetes.calls import RESOURCES
+from ftchaos.platforms.kubernetes.drift import Difference
+from ftchaos.platforms.kubernetes.manifests import Manifest, Name, Obj
+
+ORDER = {
+    "ResourceQuota": "resourcequotas", "LimitRange": "limitranges", "ServiceAccount": "serviceaccounts",
+    "Role": "roles", "RoleBinding": "rolebindings", "ConfigMap": "configmaps", "Secret": "secrets",
+    "NetworkPolicy": "networkpolicies", "Service": "services", "Deployment": "deployments",
+    "StatefulSet": "statefulsets", "DaemonSet": "daemonsets", "Job": "jobs", "CronJob": "cronjobs",
+    "HorizontalPodAutoscaler": "horizontalpodautoscalers", "PodDisruptionBudget": "poddisruptionbudgets",
+    "Ingress": "ingresses",
+}  # fmt: skip
+"""The kinds that are recorded, in the order in which they are created: what others refer to first."""
+OF_CLUSTER = (
+    "Namespace", "ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition", "PersistentVolume", "PriorityClass",
+    "StorageClass",
+)  # fmt: skip
+"""Kinds of manifests that are in no namespace, and so are not lost with one."""
+RESTORED = {*ORDER, "ReplicaSet"}
+HELM, TOKEN = "helm.sh/release.v1", "kubernetes.io/service-account-token"  # noqa: S105 - types of Secrets
+_OF_SERVER = (
+    "uid", "resourceVersion", "creationTimestamp", "generation", "managedFields", "selfLink", "ownerReferences",
+    "finalizers", "deletionTimestamp", "deletionGracePeriodSeconds",
+)  # fmt: skip
+_OF_CONTROLLERS = (
+    "deployment.kubernetes.io/", "deprecated.daemonset.template.generation", "control-plane.alpha.kubernetes.io/",
+    "kubernetes.io/service-account.uid", "batch.kubernetes.io/",
+)  # fmt: skip
+_OF_JOBS = ("controller-uid", "job-name", "batch.kubernetes.io/controller-uid", "batch.kubernetes.io/job-name")
+_OF_TOOLS = ("kubectl.kubernetes.io/last-applied-configuration", "velero.io/")
+"""Notes of tools about themselves, which are given back and not compared."""
+
+
+def api_version(resource: str) -> str:
+    """Of a resource, as its objects have it."""
+    found = RESOURCES[resource]
+    return f"{found.group}/{found.version}" if found.group else found.version
+
+
+def is_written(name: Name, obj: Mapping[str, Any]) -> bool:
+    """Whether somebody wrote an object: neither the cluster made it, nor another object that is restored."""
+    if (name.kind, name.name) == ("ConfigMap", "kube-root-ca.crt"):
+        return False
+    owners = obj["metadata"].get("ownerReferences") or ()
+    return not any(one.get("controller") and one["kind"] in RESTORED for one in owners)
+
+
+def has_ended(name: Name, obj: Mapping[str, Any]) -> bool:
+    """Whether it is a Job that is history: created again, it would run again."""
+    conditions = (obj.get("status") or {}).get("conditions") or ()
+    return name.kind == "Job" and any(
+        one["type"] in ("Complete", "Failed") and one["status"] == "True" for one in conditions
+    )
+
+
+def kept(name: Name, obj: Mapping[str, Any]) -> Obj:
+    """An object as the server would take it again."""
+    found = copy.deepcopy({key: value for key, value in obj.items() if key != "status"})
+    metadata = {key: value for key, value in found["metadata"].items() if key not in _OF_SERVER}
+    if annotations := _without(metadata.pop("annotations", None), _OF_CONTROLLERS):
+        metadata["annotations"] = annotations
+    found["metadata"] = metadata
+    if name.kind == "Job":
+        found["spec"].pop("selector", None)
+        template = found["spec"]["template"].setdefault("metadata", {})
+        template["labels"] = {key: one for key, one in (template.get("labels") or {}).items() if key not in _OF_JOBS}
+        metadata["labels"] = {key: one for key, one in (metadata.get("labels") or {}).items() if key not in _OF_JOBS}
+    elif name.kind == "ServiceAccount":
+        found.pop("secrets", None)
+    elif name.kind == "Secret" and found.get("type") == TOKEN:
+        found.pop("data", None)
+    elif name.kind == "Namespace":
+        found.pop("spec", None)
+    return found
+
+
+def without_addresses(obj: Obj) -> Obj:
+    """A Service without what the cluster gave it; a headless one keeps that it is."""
+    spec = dict(obj["spec"])
+    if spec.get("clusterIP") != "None":
+        spec.pop("clusterIP", None)
+        spec.pop("clusterIPs", None)
+    spec.pop("healthCheckNodePort", None)
+    if spec.get("type") == "LoadBalancer" and "ports" in spec:
+        spec["ports"] = [{key: one for key, one in port.items() if key != "nodePort"} for port in spec["ports"]]
+    return {**obj, "spec": spec}
+
+
+def differences(before: Mapping[Name, Obj], after: Mapping[Name, Obj]) -> list[Difference]:
+    """What is not as it was: missing, more, or otherwise.
+
+    Args:
+        before, after: objects as :func:`kept` gives them.
+    """
+    was, is_ = _compared(before), _compared(after)
+    found = drift.compare(_manifests(was), is_, "")
+    told = {(one.name, one.path) for one in found}
+    # A field that was not there before: what was is held against what is, the other way round.
+    for one in drift.compare(_manifests(is_), was, ""):
+        parents = [one.path[: at + 1].rstrip(".[") for at, letter in enumerate(one.path) if letter in ".["]
+        known = any((one.name, path) in told for path in (*parents, one.path, ""))
+        if not known and one.path and not one.path.startswith("metadata."):
+            found.append(Difference(one.name, one.path, one.found, one.written))
+    return found
+
+
+def words(one: Difference) -> str:
+    """A difference against what was there before."""
+    if one.path:
+        return f"{one.name}: {one.path} is {one.found}, and was {one.written}"
+    if one.written == "there":
+        return f"{one.name} is not there any more"
+    return f"{one.name} is there, and was not before"
+
+
+def in_order(names: Iterable[Name]) -> list[Name]:
+    """Names in the order in which their objects are created."""
+    kinds = list(ORDER)
+    return sorted(names, key=lambda one: (kinds.index(one.kind) if one.kind in ORDER else -1, one))
+
+
+def _compared(objects: Mapping[Name, Obj]) -> dict[Name, Obj]:
+    return {name: _bare(name, obj) for name, obj in objects.items() if obj.get("type") != HELM}
+
+
+def _bare(name: Name, obj: Obj) -> Obj:
+    metadata = dict(obj["metadata"])
+    for part in ("labels", "annotations"):
+        metadata[part] = _without(metadata.get(part), _OF_TOOLS)
+    found = {**obj, "metadata": metadata}
+    if found.get("type") == TOKEN:
+        found.pop("data", None)
+    return without_addresses(found) if name.kind == "Service" else found
+
+
+def _manifests(objects: Mapping[Name, Obj]) -> list[Manifest]:
+    return [Manifest(name, obj, Path()) for name, obj in objects.items()]
+
+
+def _without(notes: Mapping[str, Any] | None, prefixes: tuple[str, ...]) -> Obj:
+    return {key: value for key, value in (notes or {}).items() if not key.startswith(prefixes)}
+
+
+def references(obj: Any, kind: str) -> Iterator[str]:
+    """The names of all Secrets that an object of a workload refers to."""
+    if isinstance(obj, list):
+        for one in obj:
+            yield from references(one, kind)
+    elif isinstance(obj, dict):
+        for key, value in obj.items():
+            if key in ("secretRef", "secretKeyRef") and isinstance(value, dict) and kind == "Secret":
+                yield str(value.get("name"))
+            elif key == "secret" and isinstance(value, dict) and kind == "Secret":
+                yield str(value.get("secretName"))
+            else:
+                yield from references(value, kind)
