@@ -145,6 +145,34 @@ class ClusterMysql(_Keys):
         return self
 
 
+class Git(_Keys):
+    """Manifests in a git repository.
+
+    Attributes:
+        repository: as `git fetch` takes it; a path is relative to the configuration. Who signs in there is git's part.
+        ref: a branch, a tag or a commit.
+        folder: of the manifests, in the repository.
+    """
+
+    repository: str = Field(pattern=r"^[^-\s][^\s]*$")
+    ref: str = Field(default="HEAD", pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$")
+    folder: Path = Path()
+
+    @field_validator("repository")
+    @classmethod
+    def _holds_no_secret(cls, value: str) -> str:
+        if "://" in value and urlsplit(value).password is not None:
+            raise ValueError("a 'repository' holds no password: a credential helper of git keeps it")
+        return value
+
+    @field_validator("folder")
+    @classmethod
+    def _is_inside(cls, value: Path) -> Path:
+        if value.is_absolute() or ".." in value.parts:
+            raise ValueError("the 'folder' is one of the repository, like deploy/staging")
+        return value
+
+
 class Kubernetes(_Keys):
     """A cluster, and what of it is the application's.
 
@@ -154,6 +182,8 @@ class Kubernetes(_Keys):
         kubeconfig: its file; without it the usual ones.
         cluster: the uid of its namespace ``kube-system``; where it is given, no other cluster is called.
         manifests: folder of what the namespaces are meant to hold, relative to the configuration.
+        git: the same in a repository, for the restore drill.
+        velero: the namespace that Velero is in, where it is installed.
         mysql: the database that the clients of a run write to.
     """
 
@@ -162,6 +192,8 @@ class Kubernetes(_Keys):
     kubeconfig: Path | None = None
     cluster: str | None = Field(default=None, pattern=r"^[0-9a-f-]{36}$")
     manifests: Path | None = None
+    git: Git | None = None
+    velero: Namespace = "velero"
     mysql: ClusterMysql | None = None
 
     @model_validator(mode="after")

@@ -48,6 +48,8 @@ class Options:
         manner: how a fault is done; each experiment has its own default.
         confirm: the name of a protected environment, typed once more.
         commit, image: of the system under test; empty where they are not known.
+        restores: ``data``, or ``configuration`` in a drill of the namespaces of a cluster; the definition says which.
+        namespaces: those that such a drill loses, with commas between; empty for all of the environment.
         durability: ``configured``, or ``weaker``: asynchronous replication in place of semi-synchronous.
     """
 
@@ -68,6 +70,8 @@ class Options:
     commit: str = ""
     image: str = ""
     durability: Literal["configured", "weaker"] = "configured"
+    restores: Literal["data", "configuration"] = "data"
+    namespaces: str = ""
 
     @classmethod
     def parse(cls, given: Mapping[str, Any]) -> Options:
@@ -86,6 +90,8 @@ class Options:
         options = cls(**values)
         if options.durability not in ("configured", "weaker"):
             raise Invalid(f"the durability {options.durability!r} is unknown", "choose configured or weaker")
+        if options.restores not in ("data", "configuration"):
+            raise Invalid(f"a drill cannot restore {options.restores!r}", "choose data or configuration")
         if options.mysql_flavour not in ("", "mariadb", "mysql"):
             raise Invalid(f"the flavour {options.mysql_flavour!r} is unknown", "choose mariadb or mysql")
         ensure_identity(options.commit, options.image)

@@ -48,6 +48,11 @@ class Plan:
         return self.extension.harms and not assumed
 
     @property
+    def makes_something(self) -> bool:
+        """Whether a run makes what was not there before: a copy, or what it destroyed anew."""
+        return not self.injects_fault or self.options.restores == "configuration"
+
+    @property
     def asked(self) -> tuple[promises.Promises, promises.Promises]:
         """What of the definition's promises this environment is judged by, and what it cannot be asked for."""
         return promises.asked(self.extension.promises.promises(), self.platform.takes)
@@ -151,7 +156,7 @@ def preview(plan: Plan) -> dict[str, Any]:
         "platform": plan.platform.name,
         "faults": [harm.clause for harm in harms],
         "targets": hit or (plan.platform.targets() if plan.injects_fault else []),
-        "makes": [] if plan.injects_fault else plan.platform.makes(),
+        "makes": plan.platform.makes() if plan.makes_something else [],
         "promises": plan.asked[0].words(),
         "unasked": plan.asked[1].words(),
         "steps": [activity.name for activity in plan.loaded.definition.method],
@@ -193,5 +198,6 @@ def record(plan: Plan, run_id: str) -> RunRecord:
         planned_steps=[activity.name for activity in definition.method],
         injects_fault=plan.injects_fault,
         keeps_ledger=extension.workload,
+        restores=plan.options.restores,
         accepts_backup_age=plan.platform.accepts_backup_age,
     )

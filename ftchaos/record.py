@@ -64,6 +64,7 @@ class RunRecord:
     Attributes:
         unmet: for ``before`` and ``after``: the probes of the hypothesis that were not met; no entry when not reached.
         planned_steps: names of the method's activities, so that one that never ran shows.
+        restores: what a drill restores.
         fault: what was done, as a clause such as ``the MySQL primary was destroyed``.
         fault_targets: names of the servers that the witness must see go down.
         facts: what each step of a recovery found out.
@@ -96,6 +97,7 @@ class RunRecord:
     machine: dict[str, Any]
     injects_fault: bool = True
     keeps_ledger: bool = True
+    restores: Literal["data", "configuration"] = "data"
     accepts_backup_age: bool = False
     ended_at: float | None = None
     steps: list[Step] = field(default_factory=list)

@@ -37,6 +37,7 @@ class Facts:
         objectives: what the run is judged by.
         injects_fault: False for a run that declares it, such as a rehearsal from a foreign backup.
         keeps_ledger: False for a run without writers of ours, so that there is no ledger to audit.
+        restores: what a drill restores; a configuration has no data that could be lost.
         accepts_backup_age: the policy takes the backup's age as the data loss where none was measured.
         heals_failed: heals that failed.
         refusals: why the guard refused the run.
@@ -61,6 +62,7 @@ class Facts:
     objectives: Objectives | None = None
     injects_fault: bool | None = True
     keeps_ledger: bool | None = True
+    restores: Literal["data", "configuration"] = "data"
     accepts_backup_age: bool = False
     heals_failed: Found = None
     refusals: Found = None
@@ -208,7 +210,8 @@ def _broken(facts: Facts) -> tuple[str, ...]:
         ("unexpected, present though it failed or was never attempted", facts.unexpected),
     )
     classes = tuple(f"{count:,} of the writes read back: {what}." for what, count in counted if count)
-    return (*_sentences("The data is damaged", facts.damage), *classes)
+    lead = "The data is damaged" if facts.restores == "data" else "The configuration differs"
+    return (*_sentences(lead, facts.damage), *classes)
 
 
 def _unknown_results(facts: Facts) -> tuple[str, ...]:
@@ -220,7 +223,7 @@ def _unknown_results(facts: Facts) -> tuple[str, ...]:
         if facts.watched_s is not None and objectives.rto_met(facts.watched_s) is not None:
             watched = f" within the {human_duration(facts.watched_s)} that it was watched"
         reasons.append(f"The service was not seen restored{watched}, so the recovery time is unknown.")
-    if objectives.rpo_met(_loss_s(facts)) is None:
+    if facts.restores == "data" and objectives.rpo_met(_loss_s(facts)) is None:
         how = "" if ledger else ": configure restore.heartbeat or restore.newest_row, or accept the backup's age"
         if ledger and facts.backup_age_s is not None:
             how = ": nothing that the run wrote survived; let the backup's age stand for it: restore.accept_backup_age"
@@ -230,7 +233,7 @@ def _unknown_results(facts: Facts) -> tuple[str, ...]:
         ("whether rows are duplicate", facts.duplicate if ledger else 0),
         ("whether rows are unexpected", facts.unexpected if ledger else 0),
         ("whether the steady state was met after", facts.deviations),
-        ("whether the data is whole", facts.damage),
+        ("whether what was restored is whole", facts.damage),
         ("whether the promises were kept", facts.promises_broken),
         ("whether every promise could be judged", facts.promises_unknown),
     )

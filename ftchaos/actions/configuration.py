@@ -17,8 +17,8 @@ __all__ = [
     "create_namespaces",
     "create_objects",
     "fetch_configuration",
-    "lose_namespaces",
     "look_again",
+    "lose_namespaces",
 ]
 
 

@@ -122,6 +122,17 @@ def drill_restore(backup: str | None, binlogs: str | None, **options: Any) -> No
         play("drill", "restore-backup", backup=backup, binlogs=binlogs, **options)
 
 
+@drill.command("config-restore")
+@click.option("--namespace", "namespaces", metavar="NAME", multiple=True, help="Lose only this; may be repeated.")
+@running
+def drill_config_restore(namespaces: tuple[str, ...], **options: Any) -> None:
+    """Delete the namespaces of the application on Kubernetes and restore them.
+
+    They come back from a folder (--method manifests), from a git repository (git), or from Velero (velero).
+    """
+    play("drill", "config-restore", namespaces=",".join(namespaces) or None, **options)
+
+
 def play(kind: str, name: str, *, as_json: bool, dry_run: bool, verbose: bool, **options: Any) -> None:
     """Run a definition, or preview it, and leave with its exit code."""
     from ftchaos import engine, planning, store

@@ -40,7 +40,13 @@ def aws(kind: str | None, environment: str | None, config: str | None) -> None:
 
 
 @policy.command()
-@click.option("--kind", type=click.Choice(["read", "faults"]), default="faults", show_default=True, help="What for.")
+@click.option(
+    "--kind",
+    type=click.Choice(["read", "faults", "configuration"]),
+    default="faults",
+    show_default=True,
+    help="What for.",
+)
 @click.option("--environment", metavar="NAME", help="Allow it in its namespaces only.")
 @click.option("--config", metavar="FILE", help="Configuration; ./ftchaos.yaml if there is one.")
 def kubernetes(kind: str, environment: str | None, config: str | None) -> None:

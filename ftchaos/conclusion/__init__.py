@@ -36,6 +36,7 @@ def conclude(folder: Path) -> evidence.Evidence:
         environment=record.environment,
         platform=record.platform,
         injects_fault=record.injects_fault,
+        restores=record.restores,
         began_at=record.clock.iso(record.began_at),
         ended_at=record.clock.iso(record.ended_at or record.began_at),
         verdict=decided.verdict,

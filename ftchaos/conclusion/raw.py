@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ftchaos import audit, components, evidence, survivors, undo
 from ftchaos import recovery as recovering
@@ -139,11 +139,10 @@ def backup_age_s(raw: Raw) -> float | None:
 
 
 def checks(raw: Raw) -> list[evidence.Check]:
+    restored: Literal["before the replay", "after the restore"]
+    restored = "before the replay" if raw.record.restores == "data" else "after the restore"
     return [
-        *(
-            evidence.Check(stage="before the replay", **check)
-            for check in raw.fact("verify_restored").get("checks", ())
-        ),
+        *(evidence.Check(stage=restored, **check) for check in raw.fact("verify_restored").get("checks", ())),
         *(evidence.Check(stage="after the replay", **check) for check in raw.fact("verify_replayed").get("checks", ())),
         *(evidence.Check(stage="after the heal", **check) for check in raw.fact("compare").get("checks", ())),
     ]

@@ -292,7 +292,7 @@ class Check(Part):
     """One thing that was verified; ``passed`` is null when it could not be done."""
 
     name: Text
-    stage: Literal["before the replay", "after the replay", "after the heal"]
+    stage: Literal["before the replay", "after the restore", "after the replay", "after the heal"]
     passed: bool | None
     expected: Text = ""
     actual: Text = ""
@@ -384,6 +384,8 @@ class Evidence(Part):
     environment: Text
     platform: Text
     injects_fault: bool = True
+    restores: Literal["data", "configuration"] = "data"
+    """What a drill restores; a configuration has no data of its own that could be lost."""
     began_at: Instant
     ended_at: Instant
     verdict: Literal["passed", "failed", "inconclusive"]

@@ -103,6 +103,10 @@ def _fault(evidence: Evidence) -> str:
 
 def _recovery(evidence: Evidence) -> str:
     recovery, rto = evidence.recovery, human_duration(evidence.objectives.rto_s)
+    if evidence.restores == "configuration":
+        if recovery.recovery_time_s is None:
+            return f"the workloads were not seen as ready as before (RTO {rto})"
+        return f"all workloads were as ready as before {human_duration(recovery.recovery_time_s)} later (RTO {rto})"
     if recovery.recovery_time_s is not None:
         took = human_duration(recovery.recovery_time_s)
         if assumed(evidence):
@@ -153,6 +157,11 @@ def _last(evidence: Evidence) -> Component | None:
 
 
 def _loss(evidence: Evidence) -> str:
+    if evidence.restores == "configuration":
+        differing = sum(one.passed is False for one in evidence.verification.checks)
+        if not evidence.verification.checks:
+            return "and what came back was not compared"
+        return f"{differing or 'no'} object{'' if differing == 1 else 's'} differed from before"
     data, rpo = evidence.data, human_duration(evidence.objectives.rpo_s)
     if evidence.kind != "drill" and data.lost is not None and data.acknowledged is not None:
         return _lost(evidence, data.lost, data.acknowledged)

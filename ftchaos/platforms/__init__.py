@@ -31,6 +31,10 @@ def make(config: Config, options: Options) -> Platform:
 
 def _made(config: Config, options: Options) -> Platform:
     settings = config.environment(options.environment)
+    if options.restores == "configuration":
+        from ftchaos.platforms.kubernetes.configuration.platform import ConfigurationPlatform
+
+        return ConfigurationPlatform(config, options)
     if options.backup is not None:
         from ftchaos.platforms.bench import Bench
 

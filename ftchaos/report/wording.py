@@ -92,6 +92,8 @@ def lead(evidence: Evidence) -> str:
         return "Every part passed."
     if evidence.injects_fault and unnoticed(evidence):
         return f"The fault bit, no request failed, and {kept}."
+    if evidence.restores == "configuration":
+        return "The loss was seen, every object came back as it was, and every objective was met."
     if evidence.injects_fault:
         return f"The fault bit, the service recovered, and {kept}."
     if assumed(evidence):
@@ -106,6 +108,8 @@ def actuals(evidence: Evidence) -> list[Actual]:
     """
     if evidence.kind == "gameday":
         return []
+    if evidence.restores == "configuration":  # it holds no data that could be lost
+        return [_recovery_time(evidence), _restored_data(evidence)]
     return [_recovery_time(evidence), _data_loss(evidence), _restored_data(evidence)]
 
 
@@ -328,7 +332,13 @@ def _restored_data(evidence: Evidence) -> Actual:
     parts = [*bad, *(["checks passed"] if total else [])]
     if evidence.data.acknowledged is not None:
         parts.append(f"the audit's self-test: {evidence.data.self_test}")
-    name = "Restored data" if is_drill(evidence) else "Data after the heal"
+    name = (
+        "Configuration"
+        if evidence.restores == "configuration"
+        else "Restored data"
+        if is_drill(evidence)
+        else "Data after the heal"
+    )
     return Actual(name, f"{passed} of {total}" if total else UNKNOWN, "", met, None, ", ".join(parts))
 
 

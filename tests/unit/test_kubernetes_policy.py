@@ -49,7 +49,7 @@ def test_no_rule_has_a_wildcard() -> None:
 
 
 def test_each_line_of_the_table_stands_there_once() -> None:
-    assert len(CALLS) == len({(one.verb, one.resource, one.everywhere) for one in CALLS})
+    assert len(CALLS) == len({(one.kind, one.verb, one.resource, one.everywhere) for one in CALLS})
     assert set() == {one.resource for one in CALLS} ^ set(RESOURCES)
 
 

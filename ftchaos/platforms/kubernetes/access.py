@@ -41,7 +41,7 @@ CONNECTIONS = 16  # at once; a server that has enough says 429, which is waited 
 PAGE = 500  # objects of one answer, as kubectl asks
 AUDIT = "Audit-Id"
 MERGE = "application/merge-patch+json"
-_METHODS = {"get": "GET", "list": "GET", "create": "POST", "patch": "PATCH", "delete": "DELETE"}
+_METHODS = {"get": "GET", "list": "GET", "create": "POST", "patch": "PATCH", "update": "PUT", "delete": "DELETE"}
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["read", "faults"]
-KINDS: tuple[Kind, ...] = ("read", "faults")
+Kind = Literal["read", "faults", "configuration"]
+KINDS: tuple[Kind, ...] = ("read", "faults", "configuration")
 WATCH = "watch"
 DRAIN, OUTAGE, NODES, PARTITION, KILL = "drain", "outage", "nodes", "partition", "kill"
 CUT_OFF = "cut-off"  # of databases
+VELERO = "velero"  # a way of restoring a configuration
 LEASE = "lease"  # no fault: the lock that a run with faults holds
 FORWARD = "forward"  # no fault: what lets clients reach a database in the cluster
 
@@ -53,6 +54,8 @@ RESOURCES = {
         Resource("", "pods"),
         Resource("", "pods/eviction"),
         Resource("", "pods/portforward"),
+        Resource("", "limitranges"),
+        Resource("", "resourcequotas"),
         Resource("", "secrets"),
         Resource("", "serviceaccounts"),
         Resource("", "services"),
@@ -70,6 +73,8 @@ RESOURCES = {
         Resource("policy", "poddisruptionbudgets"),
         Resource("rbac.authorization.k8s.io", "rolebindings"),
         Resource("rbac.authorization.k8s.io", "roles"),
+        Resource("velero.io", "backups"),
+        Resource("velero.io", "restores"),
     )
 }
 
@@ -107,6 +112,14 @@ class Operation:
         """Whether only a ClusterRole can allow it."""
         return self.everywhere or not RESOURCES[self.resource].namespaced
 
+
+RESTORED = (
+    "configmaps", "cronjobs", "daemonsets", "deployments", "horizontalpodautoscalers", "ingresses", "jobs",
+    "limitranges", "networkpolicies", "poddisruptionbudgets", "resourcequotas", "rolebindings", "roles", "secrets",
+    "serviceaccounts", "services", "statefulsets",
+)  # fmt: skip
+"""What a lost namespace is given back."""
+WRITES = ("list", "create", "patch", "update", "delete")
 
 CALLS: tuple[Operation, ...] = (
     # Read
@@ -152,6 +165,18 @@ CALLS: tuple[Operation, ...] = (
     # The upgrade to a websocket is a get; since 1.35 it must be allowed to create, too.
     Operation("faults", "get", "pods/portforward", (FORWARD,)),
     Operation("faults", "create", "pods/portforward", (FORWARD,)),
+    # Configuration: everywhere, for a Role in a namespace goes with the namespace
+    Operation("configuration", "create", "namespaces"),
+    Operation("configuration", "delete", "namespaces"),
+    Operation("configuration", "patch", "namespaces"),
+    Operation("configuration", "list", "persistentvolumeclaims", everywhere=True),
+    Operation("configuration", "list", "pods", everywhere=True),
+    Operation("configuration", "list", "replicasets", everywhere=True),
+    *(Operation("configuration", verb, one, everywhere=True) for one in RESTORED for verb in WRITES),
+    Operation("configuration", "list", "backups", (VELERO,), everywhere=True),
+    Operation("configuration", "create", "restores", (VELERO,), everywhere=True),
+    Operation("configuration", "get", "restores", (VELERO,), everywhere=True),
+    Operation("configuration", "delete", "restores", (VELERO,), everywhere=True),
 )
 
 

@@ -9,6 +9,8 @@ from ftchaos.errors import HealFailed
 from ftchaos.platforms import login
 from ftchaos.platforms.kubernetes import faults, lease
 from ftchaos.platforms.kubernetes.access import Access, Place
+from ftchaos.platforms.kubernetes.configuration import heal as configuration
+from ftchaos.platforms.kubernetes.configuration import keep
 from ftchaos.platforms.recorder import Recorder
 from ftchaos.undo import Record
 
@@ -27,6 +29,12 @@ def heal(record: Record) -> str:
         return lease.release(record.arguments)
     if record.heal == login.HEAL:
         return login.forget(record.arguments)
+    if record.heal == keep.BEGIN:
+        return keep.forget(record.arguments)
+    if record.heal == keep.LOST:
+        access = Access(Place.from_json(dict(record.arguments["place"])))
+        access.ensure_right_place()
+        return configuration.heal(access, record.arguments)
     fault = faults.FAULTS.get(record.heal.removeprefix(FAULT)) if record.heal.startswith(FAULT) else None
     if fault is None:
         raise HealFailed(f"Kubernetes knows no heal '{record.heal}'", "a newer ftchaos may have written this undo log")

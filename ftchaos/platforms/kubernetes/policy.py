@@ -27,8 +27,9 @@ def documents(
         namespaces: those of the environment; without any, one Role for the namespace that it is applied to.
         secret: namespace and name of the only Secret that may be read, that with the account of the database.
     """
-    chosen = [one for one in calls if one.kind in ("read", kind) and one.resource != SECRETS]
-    reads_secret = any(one.kind in ("read", kind) and one.resource == SECRETS for one in calls)
+    wanted = [one for one in calls if one.kind in ("read", kind)]
+    chosen = [one for one in wanted if one.resource != SECRETS or one.everywhere]
+    reads_secret = chosen != wanted
     home, _, secret_name = secret.partition("/")
     name = NAME.format(kind=kind)
     rules = _rules([one for one in chosen if one.of_cluster], namespaces)
@@ -50,7 +51,10 @@ def _rules(operations: Iterable[Operation], namespaces: Sequence[str]) -> list[d
     verbs: dict[str, set[str]] = {}
     for one in operations:
         verbs.setdefault(one.resource, set()).add(one.verb)
-    return [_rule(resource, sorted(found), namespaces) for resource, found in verbs.items()]
+    rules = [_rule(resource, sorted(found), namespaces) for resource, found in verbs.items()]
+    if namespaces and "create" in verbs.get("namespaces", ()):  # what is not there yet has no name that a rule knows
+        rules.append(_rule("namespaces", ["create"], ()))
+    return rules
 
 
 def _rule(resource: str, verbs: list[str], namespaces: Sequence[str]) -> dict[str, Any]:

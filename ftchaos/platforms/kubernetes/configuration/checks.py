@@ -19,7 +19,9 @@ Fact = dict[str, Any]
 PLANTED = "ftchaos-planted"
 
 
-def checks(before: Mapping[Name, Obj], after: Mapping[Name, Obj], drift: Iterable[Difference], written: bool) -> list[Fact]:
+def checks(
+    before: Mapping[Name, Obj], after: Mapping[Name, Obj], drift: Iterable[Difference], written: bool
+) -> list[Fact]:
     """One for each kind of a namespace that is as before, and one for each object that is not; those first.
 
     Args:

@@ -68,7 +68,9 @@ def write(kept: Kept, run_id: str, undo: UndoLog) -> Path:
         finally:
             os.close(folder)
     except OSError as error:
-        raise StepFailed(f"{file} cannot be written: {error.strerror}", "make room there; nothing was harmed") from error
+        raise StepFailed(
+            f"{file} cannot be written: {error.strerror}", "make room there; nothing was harmed"
+        ) from error
     return file
 
 
@@ -109,7 +111,9 @@ def forget(arguments: Mapping[str, Any]) -> str:
     try:
         file.unlink(missing_ok=True)
     except OSError as error:
-        raise HealFailed(f"{file} cannot be removed: {error.strerror}", "remove it by hand: it holds Secrets") from error
+        raise HealFailed(
+            f"{file} cannot be removed: {error.strerror}", "remove it by hand: it holds Secrets"
+        ) from error
     return "the file with the Secrets was removed"
 
 

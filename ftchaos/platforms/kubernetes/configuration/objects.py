@@ -32,7 +32,7 @@ OF_CLUSTER = (
 )  # fmt: skip
 """Kinds of manifests that are in no namespace, and so are not lost with one."""
 RESTORED = {*ORDER, "ReplicaSet"}
-HELM, TOKEN = "helm.sh/release.v1", "kubernetes.io/service-account-token"  # noqa: S105 - types of Secrets
+HELM, TOKEN = "helm.sh/release.v1", "kubernetes.io/service-account-token"
 _OF_SERVER = (
     "uid", "resourceVersion", "creationTimestamp", "generation", "managedFields", "selfLink", "ownerReferences",
     "finalizers", "deletionTimestamp", "deletionGracePeriodSeconds",

@@ -49,6 +49,7 @@ class ConfigurationRecovery:
         self.drift: list[Difference] = []
         self._backup = ""
         self._restore: dict[str, str] = {}
+        self._is_lost = False
 
     @property
     def lost(self) -> tuple[str, ...]:
@@ -62,6 +63,8 @@ class ConfigurationRecovery:
         Raises:
             Invalid, Refused: it must not be lost, or nothing would bring it back.
         """
+        if self._is_lost and self.loss is not None:
+            return self.loss  # what is there now is no measure any more
         self.access.ensure_right_place()
         loss.ensure_allowed(self.access, velero=self.method == VELERO)
         self.loss = found = loss.take(self.access, self._settings.tag)
@@ -103,7 +106,9 @@ class ConfigurationRecovery:
         said = [f"{len(made)} objects from {self.written.words}: {_counted(made)}"]
         absent = [str(one) for one in found.objects if one.kind == "Secret" and one not in made]
         if absent:
-            said.append(f"nothing of {_listed(absent)}: no manifest holds it, so whoever makes it must, or the undo does")
+            said.append(
+                f"nothing of {_listed(absent)}: no manifest holds it, so whoever makes it must, or the undo does"
+            )
         if self.drift:
             told = _listed([str(one) for one in self.drift])
             said.append(f"drift of {len(self.drift)} before the loss, which would be lost with the namespace: {told}")
@@ -134,6 +139,7 @@ class ConfigurationRecovery:
             {"at": now(), "target": f"namespace {space}", "up": True, "saw": f"there as {uid}"}
             for space, uid in found.uids.items()
         ]
+        self._is_lost = True
         begin()
         for space, uid in found.uids.items():
             if not self.access.delete("namespaces", "", space, uid=uid):
