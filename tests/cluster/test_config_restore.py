@@ -157,7 +157,8 @@ def test_namespace_is_lost_comes_back_from_its_manifests_and_is_as_it_was(place:
     assert ("passed", []) == (found.verdict, found.reasons)
     assert uid != place.uid()
     assert before == place.state()
-    assert found.witness.proven and found.recovery.recovery_time_s
+    assert found.witness.proven
+    assert found.recovery.recovery_time_s
     assert ["lose", "fetch", "provision", "create", "become ready"] == [one.name for one in found.recovery.phases]
     assert [] == found.undo.differences
     assert "all workloads were as ready as before" in found.summary
@@ -280,7 +281,8 @@ def test_namespace_comes_back_from_a_git_repository(place: Place) -> None:
     found = place.run(method="git")
 
     assert "passed" == found.verdict, told(found)
-    assert found.backup is not None and 40 == len(found.backup.id or "")
+    assert found.backup is not None
+    assert 40 == len(found.backup.id or "")
     assert before == place.state()
 
 
@@ -342,11 +344,11 @@ def test_heal_that_died_is_completed_by_the_next_and_keeps_its_file_until_then(
             hasty.setattr(way, "ATTEMPTS", 1)
             first = undo.heal(platforms.heal)
         place.cluster.resume()
-        kept = list((place.folder / "state" / "runs").glob("*.secret"))
+        modes = [one.stat().st_mode & 0o777 for one in (place.folder / "state" / "runs").glob("*.secret")]
         second = undo.heal(platforms.heal)
 
         assert 2 == len(first.failed), number
-        assert [0o600] == [one.stat().st_mode & 0o777 for one in kept]
+        assert [0o600] == modes
         assert [] == second.failed
         assert before == place.state(), number
 
@@ -356,6 +358,7 @@ def test_killed_drill_is_undone_by_recover(place: Place) -> None:
     environment = {**os.environ, "PYTHONPATH": str(Path(ftchaos.__file__).parent.parent)}
     command = [sys.executable, "-m", "ftchaos"]
     options = ["--environment", "staging", "--reports", "reports"]
+    place.cluster.clear()
     place.cluster.fail_next("HangUp", "create", "deployments", slow_s=60.0)
     with (place.folder / "log").open("wb") as log:
         process = subprocess.Popen(

@@ -107,7 +107,7 @@ def differences(before: Mapping[Name, Obj], after: Mapping[Name, Obj]) -> list[D
     Args:
         before, after: objects as :func:`kept` gives them.
     """
-    was, is_ = _compared(before), _compared(after)
+    was, is_ = compared(before), compared(after)
     found = drift.compare(_manifests(was), is_, "")
     told = {(one.name, one.path) for one in found}
     # A field that was not there before: what was is held against what is, the other way round.
@@ -134,7 +134,8 @@ def in_order(names: Iterable[Name]) -> list[Name]:
     return sorted(names, key=lambda one: (kinds.index(one.kind) if one.kind in ORDER else -1, one))
 
 
-def _compared(objects: Mapping[Name, Obj]) -> dict[Name, Obj]:
+def compared(objects: Mapping[Name, Obj]) -> dict[Name, Obj]:
+    """What of objects counts when they are held against others."""
     return {name: _bare(name, obj) for name, obj in objects.items() if obj.get("type") != HELM}
 
 

@@ -15,7 +15,7 @@ from ftchaos.errors import FtchaosError, Invalid, StepFailed
 from ftchaos.options import Options
 from ftchaos.platforms.base import Event, Harm, Progress, Step, Traffic
 from ftchaos.platforms.kubernetes.access import Access, Place
-from ftchaos.platforms.kubernetes.configuration import keep, making
+from ftchaos.platforms.kubernetes.configuration import keep, making, objects
 from ftchaos.platforms.kubernetes.configuration.recovery import ConfigurationRecovery
 from ftchaos.platforms.kubernetes.configuration.sources import GIT, MANIFESTS, VELERO
 from ftchaos.undo import UndoLog
@@ -119,7 +119,7 @@ class ConfigurationPlatform:
     def state(self) -> dict[str, str]:
         """A print of each object, with a key of this run alone, so that nobody can guess a Secret by it."""
         recovery = self.recovery()
-        found = making.standing(recovery.access, recovery.lost)
+        found = objects.compared(making.standing(recovery.access, recovery.lost))
         return {str(name): f"written as {self._print(obj)}" for name, obj in found.items()}
 
     def _print(self, obj: Mapping[str, Any]) -> str:
