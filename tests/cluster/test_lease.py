@@ -221,7 +221,7 @@ def test_run_that_lost_its_lease_harms_nothing_more_and_is_asked_to_end(app: Sta
 def test_run_that_cannot_renew_says_so_before_another_may_take_it(app: Standin, tmp_path: Path) -> None:
     run = Host(app, tmp_path, "first").begin()
     app.stop_at(1)  # held open, as by a server that is paused
-    app.until(run.undo.stopped, "the stop", timeout_s=5)
+    app.until(lambda: run.undo.stopped() and notes.asked_to_stop("first"), "the stop")
     app.resume()
 
     assert "could not be renewed for 0.5 s" in notes.asked_to_stop("first")
