@@ -223,7 +223,7 @@ def _unknown_results(facts: Facts) -> tuple[str, ...]:
         if facts.watched_s is not None and objectives.rto_met(facts.watched_s) is not None:
             watched = f" within the {human_duration(facts.watched_s)} that it was watched"
         reasons.append(f"The service was not seen restored{watched}, so the recovery time is unknown.")
-    if facts.restores == "data" and objectives.rpo_met(_loss_s(facts)) is None:
+    if facts.restores != "configuration" and objectives.rpo_met(_loss_s(facts)) is None:
         how = "" if ledger else ": configure restore.heartbeat or restore.newest_row, or accept the backup's age"
         if ledger and facts.backup_age_s is not None:
             how = ": nothing that the run wrote survived; let the backup's age stand for it: restore.accept_backup_age"

@@ -39,8 +39,8 @@ GOOD = Facts(
     promises_unknown=(),
 )
 
-# These three only matter where another fact is missing; they have tests of their own below.
-SECONDARY = {"accepts_backup_age", "watched_s", "backup_age_s"}
+# These only matter where another fact is missing; they have tests of their own below.
+SECONDARY = {"accepts_backup_age", "watched_s", "backup_age_s", "restores"}
 FACTS = [field.name for field in fields(Facts) if field.name not in SECONDARY]
 FOUND = [
     *("heals_failed", "refusals", "interruptions", "stopped", "unmet_before", "steps_failed", "deviations", "damage"),
@@ -94,6 +94,14 @@ def test_one_bad_fact_decides_alone(name: str, value: object, outcome: str, code
     assert (verdict.verdict, verdict.exit_code) == (outcome, code)
     assert len(verdict.reasons) == 1
     assert verdict.reasons[0].endswith(".")
+
+
+def test_only_of_a_configuration_no_loss_of_data_is_asked() -> None:
+    unknown = replace(GOOD, data_loss_s=None)
+
+    assert "passed" == decide(replace(unknown, restores="configuration")).verdict
+    assert "inconclusive" == decide(replace(unknown, restores="data")).verdict
+    assert "inconclusive" == decide(replace(unknown, restores=None)).verdict  # type: ignore[arg-type]
 
 
 def test_a_promise_that_could_not_be_judged_is_inconclusive() -> None:
