@@ -117,10 +117,17 @@ def of(loaded: definitions.Loaded, given: Mapping[str, Any]) -> Plan:
     options = Options.parse(given)
     config = load(options.config)
     objectives = config.promises(options.environment)
+    platform = platforms.make(config, options)
+    if loaded.extension.kind == "drill" and loaded.extension.harms and not platform.methods:
+        raise Invalid(
+            f"the environment {options.environment!r} is on the platform {platform.name}, where there is nothing "
+            f"that {loaded.name} could restore from",
+            "run it in another environment; on Kubernetes there is `ftchaos drill config-restore`",
+        )
     return Plan(
         loaded,
         options,
-        platforms.make(config, options),
+        platform,
         dataclasses.replace(
             objectives,
             rto_s=_objective_s(given.get("rto"), objectives.rto_s),

@@ -195,6 +195,15 @@ def test_a_fault_that_nobody_of_ours_would_notice_is_refused(stage: Stage) -> No
     assert "no client of ours would notice" in done.stderr
 
 
+def test_a_drill_that_restores_a_database_is_refused_before_anything_is_touched(stage: Stage) -> None:
+    known = stage.place.runs()
+    done = stage.place.run("drill", "restore", "--environment", "staging")
+
+    assert 2 == done.exit_code, done.stderr
+    assert "nothing that restore could restore from" in done.stderr
+    assert known == stage.place.runs()
+
+
 def test_a_run_is_locked_out_by_one_that_lives_on_another_host(stage: Stage) -> None:
     known = stage.place.runs()
     assert 0 == stage.run("api-instance-kill").exit_code  # it leaves the lease behind, held by nobody

@@ -47,6 +47,15 @@ NOTED_S = 1.0
 _TIME = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 
+def lock_name(access: Access) -> str:
+    """What only one run at a time may touch: the whole cluster, for nodes belong to no namespace.
+
+    Raises:
+        Refused: the context leads to another cluster.
+    """
+    return f"kubernetes.{access.ensure_right_place()}"
+
+
 def name_of(lock_name: str) -> str:
     """The Lease of a lock; two locks whose names differ in punctuation alone share it, which locks more, never less."""
     return f"ftchaos-{re.sub('[^a-z0-9]+', '-', lock_name.lower()).strip('-')}"[:253].rstrip("-")

@@ -78,7 +78,7 @@ class KubernetesPlatform:
 
     @property
     def lock_name(self) -> str:
-        return f"kubernetes.{self._access.ensure_right_place()}.{self.options.environment}"
+        return lease.lock_name(self._access)
 
     @property
     def takes(self) -> Sequence[str]:
@@ -168,9 +168,9 @@ class KubernetesPlatform:
         sampled = {"database"} if self._mysql.service else set()
         sampled |= {*OF_UPLOADS} if self.settings.api else set()
         hits = tuple(one for one in harm.hits if one in sampled)
-        if harm.hits and not hits:
+        if not hits:
             raise Invalid(
-                f"no client of ours would notice: of what is hit ({', '.join(harm.hits)}) nothing is used",
+                f"no client of ours would notice, as none uses what is hit: {', '.join(harm.hits) or harm.clause}",
                 f"say for {self.options.environment!r} where the application is: api: http://...",
             )
         return replace(harm, hits=hits)

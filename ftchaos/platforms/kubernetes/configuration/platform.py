@@ -14,10 +14,12 @@ from ftchaos.config import Config
 from ftchaos.errors import FtchaosError, Invalid, StepFailed
 from ftchaos.options import Options
 from ftchaos.platforms.base import Event, Harm, Progress, Step, Traffic
+from ftchaos.platforms.kubernetes import lease
 from ftchaos.platforms.kubernetes.access import Access, Place
 from ftchaos.platforms.kubernetes.configuration import keep, making, objects
 from ftchaos.platforms.kubernetes.configuration.recovery import ConfigurationRecovery
 from ftchaos.platforms.kubernetes.configuration.sources import GIT, MANIFESTS, VELERO
+from ftchaos.platforms.recorder import Recorder
 from ftchaos.undo import UndoLog
 
 
@@ -60,7 +62,7 @@ class ConfigurationPlatform:
 
     @property
     def lock_name(self) -> str:
-        return f"{self.name}.{self._options.environment}"
+        return lease.lock_name(self.recovery().access)
 
     def recovery(self) -> ConfigurationRecovery:
         if self._made is None:
@@ -78,7 +80,12 @@ class ConfigurationPlatform:
         return self.recovery().makes()
 
     def begin(self, run_id: str, undo: UndoLog, progress: Progress) -> None:
-        """See once more what is there; nothing is touched yet."""
+        """See once more what is there; nothing is touched yet. From here on the calls are recorded."""
+        access, recorder = self.recovery().access, Recorder.of(run_id)
+        if recorder is not None:
+            for call in list(access.calls):
+                recorder(call)
+        access.on_call = recorder
         for one in (*self.targets(), *self.makes()):
             progress(one)
 
