@@ -127,7 +127,6 @@ class ClusterMysql(_Keys):
         address: host and port at which it is reached from here; without it a Service is reached by its name from
             within the cluster, and through a port-forward from elsewhere.
         secret: namespace and name of the Secret with ``username`` and ``password``.
-        database: the application's schema.
         ca: file with the certificates that the server's are verified against; without it there is no TLS.
     """
 
@@ -135,7 +134,6 @@ class ClusterMysql(_Keys):
     port: int = Field(default=3306, ge=1, le=65535)
     address: HostPort | None = None
     secret: Named
-    database: str | None = Field(default=None, pattern=r"^\w{1,64}$")
     ca: Path | None = None
 
     @model_validator(mode="after")

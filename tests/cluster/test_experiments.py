@@ -33,7 +33,7 @@ environments:
       context: standin
       kubeconfig: {kubeconfig}
       namespaces: [{spaces}]
-      mysql: {{service: {db}/mysql, address: "{mysql}", secret: {db}/database, database: filetransfer}}
+      mysql: {{service: {db}/mysql, address: "{mysql}", secret: {db}/database}}
     stop: {{after: 15m, longer_than: 10m}}
 """
 
@@ -132,6 +132,7 @@ def test_a_zone_that_fails_is_proven_measured_audited_and_given_back(stage: Stag
     assert 0 == found["data"]["stores"]["mysql"]["lost"]
     assert found["data"]["stores"]["mysql"]["acknowledged"] > 100
     assert [] == found["undo"]["differences"]
+    assert [(True, "OK")] == [(one["passed"], one["actual"]) for one in found["verification"]["checks"]]
     assert {"kubernetes:list pods", "kubernetes:delete pods"} <= {one["name"] for one in found["calls"]["operations"]}
     assert before == stage.whole()
     folder = stage.place.runs()[-1]
