@@ -85,8 +85,8 @@ def test_mysql_comes_back_on_its_volume_with_its_data(app: RealApp) -> None:
     delete(app, pod)
     app.cluster.until(lambda: not alive(pid), "its process is dead")
     app.cluster.until(lambda: app.ready(DB, "mysql"), "MySQL is back")
-    app.cluster.until(lambda: len(app.ready(API, "api")) == 3, "the application has found it")
+    after = stored(app)
+    app.cluster.until(lambda: [201] * 3 == uploads(app, 3), "the application has found it")
 
     assert pod.metadata.uid != app.ready(DB, "mysql")[0].metadata.uid
-    assert before == stored(app)
-    assert [201] * 3 == uploads(app, 3)
+    assert before == after

@@ -77,10 +77,13 @@ def test_two_drills_side_by_side_pass(labs: list[Stage]) -> None:
 
 
 @pytest.mark.parametrize("what", ["backups", "archive"])
-def test_backups_or_archive_of_a_lab_that_has_lived_the_same_are_of_another_server(
+def test_backups_or_archive_of_a_lab_that_has_lived_the_same_are_not_taken_for_its_own(
     what: str, labs: list[Stage], hooks: Hooks, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Both labs had their drill, so their servers have the same ids, and their logs the same names."""
+    """Both labs had their drill, so their servers have the same ids, and their logs the same names.
+
+    Of a backup from their first moments even the bytes may be the same; then it is the replay that cannot go on.
+    """
     one, two = labs
     monkeypatch.chdir(one.place.folder)
     monkeypatch.setenv("FTCHAOS_STATE", str(one.place.state))
@@ -92,13 +95,15 @@ def test_backups_or_archive_of_a_lab_that_has_lived_the_same_are_of_another_serv
         shutil.copytree(theirs, ours)
 
     hooks.before("decide", exchange)
-    result = one.drill()
+    try:
+        result = one.drill()
+    finally:
+        shutil.rmtree(ours)
+        (tmp_path / what).rename(ours)
 
     assert result.evidence.verdict == "inconclusive"
-    assert "of another server" in reasons(result)
+    assert any(words in reasons(result) for words in ("of another server", "the replay ended early"))
     one.ensure_whole(result)
-    shutil.rmtree(ours)
-    (tmp_path / what).rename(ours)
 
 
 def _live_on(stage: Stage) -> None:

@@ -236,6 +236,17 @@ def test_the_zone_of_a_local_time_is_told_by_when_the_file_was_written(offset_s:
     assert found.at.timestamp() == DUMPED_AT.timestamp() - offset_s
 
 
+def test_an_hour_that_is_padded_with_a_blank_is_read(tmp_path: Path) -> None:
+    at = datetime(2026, 11, 29, 4, 33, 2, tzinfo=UTC)
+    (path := tmp_path / "dump.sql").touch()
+    os.utime(path, (0, at.timestamp()))
+
+    found = taken("2026-11-29  4:33:02", path)
+
+    assert found is not None
+    assert (at, True) == (found.at, found.sure)
+
+
 def test_a_copy_without_its_time_leaves_the_zone_unknown(tmp_path: Path) -> None:
     (path := tmp_path / "dump.sql").touch()
     os.utime(path, (0, DUMPED_AT.timestamp() + 400))

@@ -13,6 +13,7 @@ Kind = Literal["dump", "mydumper", "folder", "stream"]
 Whole = Literal["passed", "unknown"]
 
 _VERSION = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?")
+_SHORT_HOUR = re.compile(r" +(\d):")  # mysqldump pads the hour with a blank
 _QUARTER_S = 900
 _LATE_S = 5  # a file is closed within moments of the time that is written at its end
 _FURTHEST_S = 14 * 3600
@@ -96,11 +97,11 @@ def taken(local: str, written: Path) -> Taken | None:
     was copied without its time does not tell; then the time is taken as UTC, and not sure.
 
     Args:
-        local: ``2026-11-23 06:15:00`` on the machine that made the backup.
+        local: ``2026-11-23 06:15:00``, or with `` 6:15:00``, on the machine that made the backup.
         written: the file that the time was written to, at that time.
     """
     try:
-        named = datetime.fromisoformat(local.strip()).replace(tzinfo=UTC)
+        named = datetime.fromisoformat(_SHORT_HOUR.sub(r" 0\1:", local.strip())).replace(tzinfo=UTC)
     except ValueError:
         return None
     ahead_s = named.timestamp() - written.stat().st_mtime
