@@ -70,7 +70,7 @@ def killed(folder: Path, instants: int, seed: int) -> None:
     left = lost = 0
     try:
         for number in range(1, instants + 1):
-            name, after_s = chosen.choice(definitions.names("experiment")), chosen.uniform(0.3, LONGEST_S)
+            name, after_s = chosen.choice(definitions.names_for("experiment", "lab")), chosen.uniform(0.3, LONGEST_S)
             problem = _killed_once(folder, name, after_s, services)
             left += "left" in problem
             lost += "evidence" in problem

@@ -12,7 +12,7 @@ import importlib
 import inspect
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -28,6 +28,7 @@ FOLDERS = {"drill": "dr_drills", "experiment": "experiments"}
 PLANS = {"gameday": "gamedays"}
 """What else is found as definitions are: plans of game days, which are made of them."""
 CONTROL = "ftchaos.control"
+PLATFORMS: tuple[Literal["lab", "aws", "kubernetes"], ...] = ("lab", "aws", "kubernetes")
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -102,7 +103,8 @@ class Extension(_Strict):
     """What ftchaos adds to a definition; it ends in the evidence and tells an auditor what was meant.
 
     ``harms`` is false for a rehearsal that injects no fault, ``workload`` for one without clients of ours.
-    ``beyond_quorum`` allows a fault that takes a cluster's quorum away.
+    ``beyond_quorum`` allows a fault that takes a cluster's quorum away. ``platforms`` are those that have
+    what is harmed.
     """
 
     name: Literal["ftchaos"]
@@ -114,6 +116,7 @@ class Extension(_Strict):
     harms: bool = True
     workload: bool = True
     beyond_quorum: bool = False
+    platforms: list[Literal["lab", "aws", "kubernetes"]] = Field(default=[*PLATFORMS], min_length=1)
     promises: Promised = Promised()
     preconditions: list[str] = []
     assumptions: list[str] = []
@@ -171,6 +174,18 @@ def folders(kind: str) -> list[Path]:
 def names(kind: str) -> list[str]:
     """The names of all definitions of a kind."""
     return sorted({path.stem for folder in folders(kind) for path in folder.glob("*.yaml")})
+
+
+def names_for(kind: str, platform: str) -> list[str]:
+    """The names of those that are for a platform; one that is broken stays in, so that it is not passed over."""
+    return [name for name in names(kind) if platform in _platforms(find(kind, name))]
+
+
+def _platforms(path: Path) -> Sequence[str]:
+    try:
+        return load(path).extension.platforms
+    except Invalid:
+        return PLATFORMS
 
 
 def find(kind: str, name: str) -> Path:

@@ -23,6 +23,8 @@ from ftchaos.record import RunRecord
 from ftchaos.units import duration_s
 
 FAULTS = "ftchaos.actions.faults"
+NOT_AUDITED = {"name", "kind", "id", "harms", "workload", "beyond_quorum", "promises", "platforms"}
+"""What of a definition's extension is no answer to an auditor: see :class:`ftchaos.evidence.record.Plan`."""
 
 
 @dataclass(frozen=True)
@@ -80,10 +82,10 @@ class Plan:
             if provider.module != FAULTS:
                 continue
             given = substitute(dict(provider.arguments), self.configuration, {})
-            function = getattr(import_module(FAULTS), provider.func)
-            arguments = inspect.signature(function).bind(**given)
+            module = import_module(FAULTS)
+            arguments = inspect.signature(getattr(module, provider.func)).bind(**given)
             arguments.apply_defaults()
-            found.append(self.platform.harm(provider.func, arguments.arguments))
+            found.append(self.platform.harm(provider.func, module.given(arguments.arguments)))
         return found
 
 
@@ -117,6 +119,7 @@ def of(loaded: definitions.Loaded, given: Mapping[str, Any]) -> Plan:
     options = Options.parse(given)
     config = load(options.config)
     objectives = config.promises(options.environment)
+    _ensure_meant_for(loaded, options.environment, config.environment(options.environment).platform)
     platform = platforms.make(config, options)
     if loaded.extension.kind == "drill" and loaded.extension.harms and not platform.methods:
         raise Invalid(
@@ -137,6 +140,16 @@ def of(loaded: definitions.Loaded, given: Mapping[str, Any]) -> Plan:
         {key: given[key] for key in loaded.data.get("configuration", {}) if key in given},
         config,
     )
+
+
+def _ensure_meant_for(loaded: definitions.Loaded, environment: str, platform: str) -> None:
+    """Refuse a definition where what it harms does not exist."""
+    if platform not in loaded.extension.platforms:
+        meant = " and ".join(loaded.extension.platforms)
+        raise Invalid(
+            f"{loaded.name} is for {meant}, and the environment {environment!r} is on the platform {platform}",
+            f"name an environment on {meant}: --environment NAME",
+        )
 
 
 def _objective_s(given: Any, promised_s: float) -> float:
@@ -197,7 +210,7 @@ def record(plan: Plan, run_id: str) -> RunRecord:
             "description": definition.description,
             "tags": definition.tags,
         },
-        plan=extension.model_dump(exclude={"name", "kind", "id", "harms", "workload", "beyond_quorum", "promises"}),
+        plan=extension.model_dump(exclude=NOT_AUDITED),
         promises=dataclasses.asdict(plan.asked[0]),
         unasked=plan.asked[1].words(),
         arguments=plan.options.as_configuration(),

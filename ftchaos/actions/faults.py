@@ -6,6 +6,8 @@ A function here is named like the fault of the platform that it stands for; an e
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from typing import Any
 
 from ftchaos.clock import now
 from ftchaos.errors import Inconclusive
@@ -28,6 +30,7 @@ __all__ = [
 ]
 
 PROOF_TIMEOUT_S = 5.0
+WHERE_GIVEN = ("count", "instance", "label")
 
 
 def fail_zone(zone: str = "primary", manner: str = "outage") -> str:
@@ -40,9 +43,13 @@ def fail_zone(zone: str = "primary", manner: str = "outage") -> str:
     return _inject("fail_zone", zone=zone, manner=manner)
 
 
-def fail_mysql_primary(manner: str = "kill") -> str:
-    """Take the MySQL primary: ``kill``, ``lag`` then kill, ``partition``, or the ``polite`` managed failover."""
-    return _inject("fail_mysql_primary", manner=manner)
+def fail_mysql_primary(manner: str = "kill", label: str = "") -> str:
+    """Take the MySQL primary: ``kill``, ``lag`` then kill, ``partition``, or the ``polite`` managed failover.
+
+    Args:
+        label: on Kubernetes, ``key=value`` of the pod that leads.
+    """
+    return _inject("fail_mysql_primary", manner=manner, label=label)
 
 
 def fail_mysql_replica(manner: str = "kill", zone: str = "") -> str:
@@ -50,9 +57,13 @@ def fail_mysql_replica(manner: str = "kill", zone: str = "") -> str:
     return _inject("fail_mysql_replica", manner=manner, zone=zone)
 
 
-def fail_redis_masters(which: str = "one", manner: str = "kill") -> str:
-    """Take masters of the Redis Cluster: ``one``, ``every-second``, or one by its name."""
-    return _inject("fail_redis_masters", which=which, manner=manner)
+def fail_redis_masters(which: str = "one", manner: str = "kill", label: str = "") -> str:
+    """Take masters of the Redis Cluster: ``one``, ``every-second``, or one by its name.
+
+    Args:
+        label: on Kubernetes, ``key=value`` of the pods that lead.
+    """
+    return _inject("fail_redis_masters", which=which, manner=manner, label=label)
 
 
 def fail_queue_master(manner: str = "kill") -> str:
@@ -60,9 +71,14 @@ def fail_queue_master(manner: str = "kill") -> str:
     return _inject("fail_queue_master", manner=manner)
 
 
-def kill_instance(tier: str) -> str:
-    """Kill one instance of a tier: ``api``, ``websocket`` (the one that holds the clients' sockets) or ``worker``."""
-    return _inject("kill_instance", tier=tier)
+def kill_instance(tier: str, count: str = "", instance: str = "") -> str:
+    """Kill one instance of a tier: ``api``, ``websocket`` (the one that holds the clients' sockets) or ``worker``.
+
+    Args:
+        count: on Kubernetes, how many: a number, a share of each workload such as ``50%``, or ``all``.
+        instance: its name; without it any.
+    """
+    return _inject("kill_instance", tier=tier, count=count, instance=instance)
 
 
 def lose_target(tier: str = "api") -> str:
@@ -95,9 +111,14 @@ def exhaust_memory(of: str = "primary") -> str:
     return _inject("exhaust_memory", of=of)
 
 
+def given(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments that a platform gets: some only where they were given, as not every platform knows them."""
+    return {key: value for key, value in arguments.items() if key not in WHERE_GIVEN or value not in ("", None)}
+
+
 def _inject(fault: str, **arguments: str) -> str:
     run = current()
-    harm = run.platform.harm(fault, arguments)
+    harm = run.platform.harm(fault, given(arguments))
     run.ensure_within(harm)
     run.record.hits = list(harm.hits)
     run.record.targets = [{"name": one.name, "kind": one.kind, "zone": one.zone} for one in harm.targets]

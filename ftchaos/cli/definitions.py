@@ -29,9 +29,12 @@ def show_all(kind: str, reports: str, as_json: bool) -> None:
     rows, runs = [], store.open(reports).summaries()
     for name in definitions.names(kind):
         path = definitions.find(kind, name)
-        row = {"name": name, "title": "", "file": str(path), "problem": "", **_newest(runs, name)}
+        row: dict[str, Any] = {
+            "name": name, "title": "", "platforms": [], "file": str(path), "problem": "", **_newest(runs, name),
+        }  # fmt: skip
         try:
-            row["title"] = definitions.load(path).definition.title
+            loaded = definitions.load(path)
+            row |= {"title": loaded.definition.title, "platforms": loaded.extension.platforms}
         except Invalid as error:
             row["problem"] = error.fact
         rows.append(row)
@@ -39,11 +42,19 @@ def show_all(kind: str, reports: str, as_json: bool) -> None:
         click.echo(json.dumps(rows, ensure_ascii=False))
         return
     for row in rows:
-        click.echo(f"{row['name']:27} {row['verdict']:12} {row['age']:>8}  {row['problem'] or row['title']}")
+        title = row["title"] + _only(row["platforms"])
+        click.echo(f"{row['name']:27} {row['verdict']:12} {row['age']:>8}  {row['problem'] or title}")
     if not rows:
         click.echo(f"no {kind} here yet")
     if any(row["problem"] for row in rows):
         sys.exit(2)
+
+
+def _only(platforms: Sequence[str]) -> str:
+    """Where a definition is for some platforms only, which."""
+    from ftchaos.definitions import PLATFORMS
+
+    return "" if len(platforms) in (0, len(PLATFORMS)) else f" (on {' and '.join(platforms)} only)"
 
 
 def _newest(runs: Sequence[Summary], name: str) -> dict[str, str]:
@@ -80,7 +91,8 @@ def show(kind: str, name: str) -> None:
 
     loaded = definitions.load(definitions.find(kind, name))
     definition = loaded.definition
-    click.echo(f"{definition.title}\n\n{definition.description}\n\nWhat must hold before and after:")
+    only = _only(loaded.extension.platforms)
+    click.echo(f"{definition.title}{only}\n\n{definition.description}\n\nWhat must hold before and after:")
     for activity in definition.hypothesis.probes:
         click.echo(f"  - {activity.name}")
     click.echo("What is done, in this order:")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
@@ -83,11 +84,16 @@ def _ensure_chosen_by_series(everything: bool, matrix: bool, options: dict[str, 
 
 
 def _series(name: str, everything: bool, matrix: bool, as_json: bool, verbose: bool, options: dict[str, Any]) -> None:
-    from ftchaos import definitions, series
+    from ftchaos import config, definitions, series
     from ftchaos.report import series as tables
 
     if everything:
-        choices = [series.Choice(one) for one in definitions.names("experiment")]
+        known = config.load(Path(options["config"]) if options["config"] else None)
+        platform = known.environment(options["environment"]).platform
+        fit = definitions.names_for("experiment", platform)
+        if others := [one for one in definitions.names("experiment") if one not in fit]:
+            click.echo(f"not for the platform {platform}, so left out: {', '.join(others)}", err=True)
+        choices = [series.Choice(one) for one in fit]
     elif matrix:
         choices = series.matrix(name)
     else:

@@ -19,6 +19,7 @@ from ftchaos.errors import FtchaosError, Invalid, StepFailed
 from ftchaos.mysql import session as sessions
 from ftchaos.mysql.session import Session
 from ftchaos.platforms import comparison, ledgertable, login
+from ftchaos.platforms.arguments import ensure_taken
 from ftchaos.platforms.aws import copies, events, faults, heals, roles, secrets, standing, survey
 from ftchaos.platforms.aws.access import Access, Call, Place
 from ftchaos.platforms.aws.drill import AwsDrill
@@ -200,10 +201,8 @@ class AwsPlatform:
     def harm(self, fault: str, arguments: Mapping[str, Any]) -> Harm:
         self._ensure_possible()
         found = faults.find(fault)
-        try:
-            harm = found.plan(self._look(), **arguments)
-        except TypeError as error:
-            raise Invalid(f"the fault {fault} cannot be had so: {error}", "see `ftchaos experiment show`") from error
+        ensure_taken(fault, found.plan, arguments, "AWS")
+        harm = found.plan(self._look(), **arguments)
         absent = OF_UPLOADS if "uploads" not in self.takes else ()
         caches = () if "redis" in self.takes else tuple(f"cache-{letter}" for letter in LETTERS)
         hits = tuple(one for one in harm.hits if one not in (*absent, *caches))

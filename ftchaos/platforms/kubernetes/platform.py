@@ -20,6 +20,7 @@ from ftchaos.errors import FtchaosError, Invalid, StepFailed
 from ftchaos.mysql import session as sessions
 from ftchaos.mysql.session import Session
 from ftchaos.platforms import comparison, ledgertable, login
+from ftchaos.platforms.arguments import ensure_taken
 from ftchaos.platforms.base import Address, Event, Harm, Progress, Recovery, Step, Traffic
 from ftchaos.platforms.kubernetes import account, events, faults, forward, heals, lease, sight, standing, survey
 from ftchaos.platforms.kubernetes.access import IN_CLUSTER, Access, Call, Place
@@ -160,10 +161,8 @@ class KubernetesPlatform:
     def harm(self, fault: str, arguments: Mapping[str, Any]) -> Harm:
         self._ensure_possible()
         found = faults.find(fault)
-        try:
-            harm = found.plan(self._look(everywhere=arguments.get("manner") == NODES), **arguments)
-        except TypeError as error:
-            raise Invalid(f"the fault {fault} cannot be had so: {error}", "see `ftchaos experiment show`") from error
+        ensure_taken(fault, found.plan, arguments, "Kubernetes")
+        harm = found.plan(self._look(everywhere=arguments.get("manner") == NODES), **arguments)
         faults.ensure_allowed(self._access, harm)
         sampled = {"database"} if self._mysql.service else set()
         sampled |= {*OF_UPLOADS} if self.settings.api else set()

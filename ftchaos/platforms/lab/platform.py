@@ -11,6 +11,7 @@ from pymysql.err import MySQLError
 from ftchaos.errors import FtchaosError, Inconclusive, Invalid
 from ftchaos.mysql import session as sessions
 from ftchaos.options import Options
+from ftchaos.platforms.arguments import ensure_taken
 from ftchaos.platforms.base import STORES, Address, Event, Harm, Progress, Recovery, Step, Traffic
 from ftchaos.platforms.lab import balancer, copies, events, faults, heals, redis, standing, state
 from ftchaos.platforms.lab.backups import Backups
@@ -148,10 +149,9 @@ class LabPlatform:
     def harm(self, fault: str, arguments: Mapping[str, Any]) -> Harm:
         lab = self._lab or self._running()
         where = standing.fresh(Layout.of("root", "")) if lab is None else standing.of(lab)
-        try:
-            return faults.find(fault).plan(where, **arguments)
-        except TypeError as error:
-            raise Invalid(f"the fault {fault} cannot be had so: {error}", "see `ftchaos experiment show`") from error
+        found = faults.find(fault)
+        ensure_taken(fault, found.plan, arguments, "the lab")
+        return found.plan(where, **arguments)
 
     def inject(self, fault: str, harm: Harm, undo: UndoLog, begin: Callable[[], None]) -> str:
         undo.record("lab", f"{heals.FAULT}{fault}", {**harm.undo, "lab": self.lab.name}, harm.clause)
