@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 
 import pytest
@@ -111,3 +112,17 @@ def test_error_of_one_among_many_is_raised_and_nothing_new_is_begun() -> None:
         crowd.each(range(5000), act)
     assert len(begun) < 5000
     assert [0, 2, 4] == crowd.each([0, 1, 2], lambda number: number * 2)
+
+
+def test_several_errors_are_told_each_once() -> None:
+    together = threading.Barrier(4)
+
+    def act(number: int) -> None:
+        together.wait(10)
+        raise Invalid(f"planted {number // 2}", "none") if number < 3 else ValueError("another")
+
+    with pytest.raises(Invalid) as error:
+        crowd.each(range(4), act)
+
+    assert "planted 0; and 2 more: planted 1; ValueError('another')" == error.value.fact
+    assert "none" == error.value.hint

@@ -23,8 +23,13 @@ def commands(world: World) -> Commands:
         run = world.processes.runs.get((namespace, name))
         return run.process.pid if run and run.process and run.process.poll() is None else 0
 
+    def changes(table: str, since_at: float = 0.0) -> list[Any]:
+        log = [one for one in world.store.log if one.table == table and one.at >= since_at]
+        return [{"at": one.at, "sort": one.sort, "object": one.record.obj} for one in log]
+
     return {
         "there": there,
+        "changes": changes,
         "process": process,
         "settings": lambda **values: world.settings.change(values),
         "reset": world.reset,

@@ -69,6 +69,13 @@ class Standin(Reach):
         verbs = ("create", "update", "patch", "delete", "deletecollection")
         return [one for one in self.command("requests") if not writes or one["verb"] in verbs]
 
+    def changes(self, table: str, since_at: float = 0.0) -> list[Obj]:
+        """The newest changes of a kind, in order: sort, object, and at, the instant on this machine's monotonic clock.
+
+        It is exact, unlike what the objects say of themselves in whole seconds.
+        """
+        return list(self.command("changes", table=table, since_at=since_at))
+
     def clear(self) -> None:
         """Forget the requests and the mishaps that have not come up."""
         self.command("clear")

@@ -7,6 +7,7 @@ may hold on to what they saw.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -42,8 +43,9 @@ class Record:
 
 
 class Change(NamedTuple):
-    """One write: ``ADDED``, ``MODIFIED`` or ``DELETED``."""
+    """One write: ``ADDED``, ``MODIFIED`` or ``DELETED``; when, on the monotonic clock that all processes share."""
 
+    at: float
     version: int
     sort: str
     table: str
@@ -93,7 +95,7 @@ class Store:
         rows = self.tables.setdefault(table, {})
         previous = rows.get(key)
         rows[key] = record
-        self._tell(Change(self.version, "MODIFIED" if previous else "ADDED", table, record, previous))
+        self._tell(Change(time.monotonic(), self.version, "MODIFIED" if previous else "ADDED", table, record, previous))
         return obj
 
     def remove(self, table: str, namespace: str, name: str) -> dict[str, Any]:
@@ -102,7 +104,7 @@ class Store:
         self.version += 1
         metadata = {**previous.obj["metadata"], "resourceVersion": str(self.version)}
         last = Record({**previous.obj, "metadata": metadata}, self.version)
-        self._tell(Change(self.version, "DELETED", table, last, previous))
+        self._tell(Change(time.monotonic(), self.version, "DELETED", table, last, previous))
         return last.obj
 
     def compact(self) -> None:
