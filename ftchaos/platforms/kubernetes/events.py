@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 COMPONENT_OF = {"api": "api", "websocket": "websocket", "worker": "queue", "mysql": "database", "database": "database"}
 """By the tier of a pod: its label, or the name of what controls it."""
 RESOLUTION_S = 1.0
+STATED = "to the second"
 
 
 def read(access: Access, known: Collection[str], since_at: float) -> list[Event]:
@@ -57,11 +58,13 @@ def component_of(pod: Mapping[str, Any]) -> str:
 def _of_new(pod: Mapping[str, Any], component: str, clock: Clock) -> Iterator[Event]:
     """A pod that replaces another: its controller has noticed, and later it serves."""
     full_name = f"{pod['metadata']['namespace']}/{pod['metadata']['name']}"
-    yield Event(clock.at(_instant(pod["metadata"]["creationTimestamp"])), component, "detected", f"{full_name} made")
+    yield Event(
+        clock.at(_instant(pod["metadata"]["creationTimestamp"])), component, "detected", f"{full_name} made, {STATED}"
+    )
     for name, word in (("PodScheduled", "scheduled"), ("Ready", "promoted")):
         if (at := _since(pod, name, "True")) is not None:
             node = (pod.get("spec") or {}).get("nodeName", "")
-            yield Event(clock.at(at), component, word, f"{full_name} {name} on {node}")
+            yield Event(clock.at(at), component, word, f"{full_name} {name} on {node}, {STATED}")
     if (at := _since(pod, "PodScheduled", "False")) is not None:
         yield Event(clock.at(at), component, "unschedulable", f"{full_name}: {_said(pod, 'PodScheduled')}")
 
@@ -79,7 +82,7 @@ def _of_nodes(nodes: Iterator[Mapping[str, Any]], clock: Clock, since_at: float)
         at = _since(node, "Ready", "False") or _since(node, "Ready", "Unknown")
         if at is not None and clock.at(at) > since_at - RESOLUTION_S:
             for component in ("api", "database"):
-                yield Event(clock.at(at), component, "node lost", f"{node['metadata']['name']} is not Ready")
+                yield Event(clock.at(at), component, "node lost", f"{node['metadata']['name']} is not Ready, {STATED}")
 
 
 def _since(obj: Mapping[str, Any], condition: str, status: str) -> datetime | None:
