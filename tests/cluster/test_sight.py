@@ -33,7 +33,7 @@ def stateful(cluster: Standin) -> Iterator[Standin]:
     made["spec"]["template"]["spec"]["containers"][0]["readinessProbe"] = {"httpGet": {"port": 8080}}
     cluster.create(*(node(f"node-{zone}1", zone) for zone in "abcd"), made)
     _until_ready(cluster)
-    yield cluster
+    return cluster
 
 
 def _until_ready(cluster: Standin) -> None:
