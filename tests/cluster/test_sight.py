@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,7 @@ TARGETS: dict[str, Obj] = {
 
 
 @pytest.fixture
-def stateful(cluster: Standin) -> Iterator[Standin]:
+def stateful(cluster: Standin) -> Standin:
     """Four pods of a StatefulSet, each on a node of its own."""
     made = workload("StatefulSet", NAME, 4)
     made["spec"]["template"]["spec"]["containers"][0]["readinessProbe"] = {"httpGet": {"port": 8080}}
