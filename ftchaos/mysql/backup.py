@@ -17,6 +17,7 @@ import xxhash
 
 from ftchaos.errors import Unusable
 from ftchaos.mysql.gtidset import GtidSet
+from ftchaos.mysql.trace import UNKNOWN, Trace
 from ftchaos.mysql.verify import Record, TableRecord
 
 SCHEMA = "ftchaos.backup/1"
@@ -45,12 +46,14 @@ class Origin:
         server_uuid: its uuid; empty on MariaDB.
         file: its log in which the next transaction lies.
         position: the byte in it at which everything before is in the backup.
+        before: the bytes before it, which the log of no other server has there.
     """
 
     server_id: int
     server_uuid: str
     file: str
     position: int
+    before: Trace = UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -128,7 +131,7 @@ class Backup:
                     key: facts[key] for key in cls.__annotations__ if key not in ("folder", "origin", "files", "record")
                 },
                 folder=folder,
-                origin=Origin(**facts["origin"]) if facts["origin"] else None,
+                origin=_origin(facts["origin"]) if facts["origin"] else None,
                 files=tuple(File(**file) for file in facts["files"]),
                 record=_record(facts["record"]) if facts["record"] else None,
             )
@@ -168,6 +171,10 @@ def file_checksum(path: Path) -> str:
         while count := file.readinto(buffer):
             digest.update(buffer[:count])
     return digest.hexdigest()
+
+
+def _origin(facts: Mapping[str, Any]) -> Origin:
+    return Origin(**{**facts, "before": Trace(*facts.get("before", ()))})
 
 
 def _record(facts: Mapping[str, Any]) -> Record:

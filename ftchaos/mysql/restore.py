@@ -170,6 +170,8 @@ def _ensure_continued(backup: Backup, archive: Path) -> Path:
         consistent_at_s = datetime.fromisoformat(backup.consistent_at).timestamp()
         if log.exists() and not continues(log, origin.position, backup.position, consistent_at_s):
             raise Unusable(f"it is of another server: what follows it in {origin.file} is not its next transaction")
+        if log.exists() and not origin.before.fits(log, origin.position):
+            raise Unusable(f"it is of another server: what comes before it in {origin.file} are other transactions")
     return logs_for(archive, backup.position, (origin.server_id, origin.server_uuid) if origin else None)
 
 

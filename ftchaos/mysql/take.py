@@ -21,6 +21,7 @@ from pathlib import Path
 
 from ftchaos.clock import iso
 from ftchaos.errors import StepFailed
+from ftchaos.mysql import trace
 from ftchaos.mysql.backup import ACCOUNTS, DATA, DUMP, Backup, File, Method, Origin, file_checksum
 from ftchaos.mysql.flavour import quoted
 from ftchaos.mysql.gtidset import GtidSet
@@ -128,11 +129,14 @@ def _still(source: Server, session: Session) -> Iterator[Origin | None]:
     try:
         row = rows(session, "SHOW REPLICA STATUS" if flavour.name == "mysql" else "SHOW SLAVE STATUS")[0]
         word = "Source" if flavour.name == "mysql" else "Master"
+        position = int(row[f"Exec_{word}_Log_Pos"])
+        relay = source.datadir / str(row["Relay_Log_File"])
         yield Origin(
             server_id=int(row[f"{word}_Server_Id"]),
             server_uuid=str(row.get("Source_UUID") or ""),
             file=str(row[f"Relay_{word}_Log_File"]),
-            position=int(row[f"Exec_{word}_Log_Pos"]),
+            position=position,
+            before=trace.of_relay_log(relay, int(row["Relay_Log_Pos"]), position),
         )
     finally:
         execute(session, [flavour.begin_applying()])

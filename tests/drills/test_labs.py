@@ -77,13 +77,10 @@ def test_two_drills_side_by_side_pass(labs: list[Stage]) -> None:
 
 
 @pytest.mark.parametrize("what", ["backups", "archive"])
-def test_backups_or_archive_of_a_lab_that_has_lived_the_same_are_not_taken_for_its_own(
+def test_backups_or_archive_of_a_lab_that_has_lived_the_same_are_of_another_server(
     what: str, labs: list[Stage], hooks: Hooks, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Both labs had their drill, so their servers have the same ids, and their logs the same names.
-
-    Of a backup from their first moments even the bytes may be the same; then it is the replay that cannot go on.
-    """
+    """Both labs had their drill, so their servers have the same ids, and their logs the same names."""
     one, two = labs
     monkeypatch.chdir(one.place.folder)
     monkeypatch.setenv("FTCHAOS_STATE", str(one.place.state))
@@ -102,7 +99,7 @@ def test_backups_or_archive_of_a_lab_that_has_lived_the_same_are_not_taken_for_i
         (tmp_path / what).rename(ours)
 
     assert result.evidence.verdict == "inconclusive"
-    assert any(words in reasons(result) for words in ("of another server", "the replay ended early"))
+    assert "of another server" in reasons(result)
     one.ensure_whole(result)
 
 

@@ -153,6 +153,23 @@ def test_backup_of_another_server_is_refused(lost: Disaster) -> None:
     assert [one.why.split(":")[0] for one in choice.rejected] == ["it is of another server"] * 2
 
 
+def test_backup_of_a_server_that_has_lived_the_same_is_refused(lost: Disaster) -> None:
+    """Its transactions have the same names and places; the bytes before the backup's own are others."""
+    every = (lost.logical, lost.newer, lost.older)
+    known = [one.origin.before.length for one in every if one.origin]
+    for backup in every[:2]:
+        assert backup.origin is not None
+        log = lost.archive / backup.origin.file
+        rewrite(backup, origin=dataclasses.replace(backup.origin, before=backup.origin.before._replace(checksum="0")))
+        assert backup.origin.before.fits(next(lost.archive.rglob(log.name)), backup.origin.position)
+    choice = chosen(lost)
+
+    assert 3 == len(known)
+    assert all(known)
+    assert choice.backup == lost.older
+    assert ["it is of another server: what comes before"] * 2 == [one.why[:42] for one in choice.rejected]
+
+
 def test_backup_of_another_flavour_is_refused(lost: Disaster, tmp_path: Path) -> None:
     other = disaster(next(name for name in flavours.NAMES if name != lost.flavour.name))
     shutil.rmtree(lost.backups)
