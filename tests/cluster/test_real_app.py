@@ -90,3 +90,4 @@ def test_mysql_comes_back_on_its_volume_with_its_data(app: RealApp) -> None:
 
     assert pod.metadata.uid != app.ready(DB, "mysql")[0].metadata.uid
     assert before == after
+    assert [201] * 3 == uploads(app, 3)
