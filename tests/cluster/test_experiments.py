@@ -117,6 +117,24 @@ def test_a_preview_names_the_targets_and_changes_nothing(stage: Stage) -> None:
     assert [] == stage.place.runs()
 
 
+@pytest.mark.parametrize(
+    ("name", "variable", "value", "said"),
+    [
+        ("api-instance-kill", "FTCHAOS_COUNT", "2", "2 of 3 instances of the tier api were killed"),
+        ("api-instance-kill", "FTCHAOS_COUNT", "70%", "2 of 3 instances of the tier api were killed"),
+        ("mysql-primary-kill", "FTCHAOS_LABEL", "app=mysql", f"{DB}/mysql-0 was killed"),
+    ],
+)
+def test_the_environment_says_whom_and_how_many_a_fault_hits(
+    name: str, variable: str, value: str, said: str, stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, value)
+    done = stage.run(name, "--dry-run", "--json")
+
+    assert 0 == done.exit_code, done.stderr
+    assert [said] == done.json["faults"]
+
+
 def _zone_of(pod: Any) -> str:
     return f"zone-{pod.spec.node_name[5]}"
 
