@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import urllib3
 from kubernetes import client as library  # type: ignore[import-untyped]
 from kubernetes import config as configuration
+from kubernetes.config import kube_config  # type: ignore[import-untyped]
 
 from ftchaos import clock
 from ftchaos.errors import Inconclusive, Invalid, Refused
@@ -68,6 +69,8 @@ class Access:
                     config_file=self.place.kubeconfig or None, context=self.place.context, client_configuration=made,
                     persist_config=False,
                 )  # fmt: skip
+                if proxy := _proxy_of(self.place):
+                    made.proxy, made.no_proxy = proxy, ""  # as kubectl, which then asks no variable
         except (configuration.ConfigException, OSError) as error:
             where = self.place.kubeconfig or "the kubeconfig"
             raise Invalid(
@@ -142,7 +145,9 @@ class Access:
                 self.ensure_right_place()
         headers: dict[str, str] = {"User-Agent": "ftchaos"}
         self._client.update_params_for_auth(headers, [], ["BearerToken"])
-        return upgrades.of(self._client.configuration, RESOURCES[resource].path(namespace, name), headers)
+        proxied = isinstance(self._client.rest_client.pool_manager, urllib3.ProxyManager)
+        path = RESOURCES[resource].path(namespace, name)
+        return upgrades.of(self._client.configuration, path, headers, proxied=proxied)
 
     def get(self, resource: str, namespace: str, name: str) -> Obj | None:
         """An object as it is, or None where it is not."""
@@ -354,6 +359,13 @@ class Access:
                 self.calls.append(call)
                 if self.on_call is not None:
                     self.on_call(call)
+
+
+def _proxy_of(place: Place) -> str:
+    """The ``proxy-url`` of a context, which the client does not read; empty where there is none."""
+    known = kube_config.KubeConfigMerger(place.kubeconfig or kube_config.KUBE_CONFIG_DEFAULT_LOCATION).config
+    cluster = known["contexts"].get_with_name(place.context)["context"]["cluster"]
+    return str(known["clusters"].get_with_name(cluster)["cluster"].value.get("proxy-url") or "")
 
 
 def _lines(answer: Any) -> Iterator[bytes]:

@@ -23,12 +23,13 @@ class Upgrade:
     proxy: str | None
 
 
-def of(configuration: Any, path: str, headers: dict[str, str]) -> Upgrade:
+def of(configuration: Any, path: str, headers: dict[str, str], *, proxied: bool) -> Upgrade:
     """The upgrade at a path of an API server.
 
     Args:
         configuration: of the Kubernetes client.
         headers: with the credentials.
+        proxied: whether the configured proxy is meant for this server.
     """
     tls = None
     if configuration.host.startswith("https:"):
@@ -38,4 +39,4 @@ def of(configuration: Any, path: str, headers: dict[str, str]) -> Upgrade:
         if configuration.cert_file:
             tls.load_cert_chain(configuration.cert_file, configuration.key_file)
     url, name = configuration.host + path, configuration.tls_server_name
-    return Upgrade(url, headers, tls, name or None, configuration.proxy or None)
+    return Upgrade(url, headers, tls, name or None, configuration.proxy if proxied else None)
