@@ -75,8 +75,8 @@ class Doctor:
             (made,) = self.cluster.create({key: one for key, one in obj.items() if key != "status"})
             if status := obj.get("status"):
                 self.cluster.request("PATCH", f"{self.cluster.path(made)}/status", {"status": status})
-        self.cluster.until(self._stands, "three pods that are ready, and counted")
-        written = [one for one in objects if one["kind"] in ("Deployment", "PodDisruptionBudget")]
+        self.cluster.until(self._stands, "pods that are ready, and counted")
+        written = [one for one in objects if one["kind"] in ("Deployment", "PodDisruptionBudget", "StatefulSet")]
         (self.place.folder / "manifests.yaml").write_text(
             yaml.safe_dump_all([{key: part for key, part in one.items() if key != "status"} for one in written])
         )
@@ -87,13 +87,17 @@ class Doctor:
 
     def _stands(self) -> bool:
         pods = self.cluster.all("v1", "Pod", SPACE)
+        wanted = 3 + 2 * len(self.cluster.all("apps/v1", "StatefulSet", SPACE))
         conditions = [one["status"].get("conditions") or [] for one in pods]
         ready = [any(one["type"] == "Ready" and one["status"] == "True" for one in each) for each in conditions]
         budgets = self.cluster.all("policy/v1", "PodDisruptionBudget", SPACE)
-        counted = all((one.get("status") or {}).get("currentHealthy") == 3 for one in budgets)
+        counted = all(
+            (one.get("status") or {}).get("currentHealthy") == {"db": 2}.get(one["metadata"]["name"], 3)
+            for one in budgets
+        )
         scalers = self.cluster.all("autoscaling/v2", "HorizontalPodAutoscaler", SPACE)
         scaled = all((one.get("status") or {}).get("currentReplicas") == 3 for one in scalers)
-        return len(pods) == 3 and all(ready) and counted and scaled
+        return len(pods) == wanted and all(ready) and counted and scaled
 
     def examine(self) -> tuple[int, dict[str, Obj]]:
         """Its exit code, and its findings by claim."""
@@ -201,6 +205,32 @@ def test_a_planted_weakness_is_found(which: str, doctor: Doctor) -> None:
     assert words in findings[claim]["seen"]
     assert findings[claim]["hint"]
     assert [claim] == [name for name, one in findings.items() if one["status"] != "met"]
+
+
+def test_a_statefulset_that_cannot_be_rescheduled_is_found_by_the_volumes_it_was_given(doctor: Doctor) -> None:
+    objects = sound()
+    labels = {"app": "db"}
+    pod = copy.deepcopy(POD)
+    pod["topologySpreadConstraints"][0]["labelSelector"] = {"matchLabels": labels}
+    claim = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+    spec = {
+        "replicas": 2, "serviceName": "db", "selector": {"matchLabels": labels},
+        "template": {"metadata": {"labels": labels}, "spec": pod},
+        "volumeClaimTemplates": [{"metadata": {"name": "data"}, "spec": claim}],
+    }  # fmt: skip
+    budget = {"maxUnavailable": 1, "selector": {"matchLabels": labels}}
+    objects += [
+        _object("policy/v1", "PodDisruptionBudget", "db", budget, namespace=SPACE),
+        _object("apps/v1", "StatefulSet", "db", spec, namespace=SPACE),
+    ]
+    doctor.build(objects)
+    code, findings = doctor.examine()
+    seen = findings["volumes in reach of another zone"]["seen"]
+
+    assert 1 == code
+    assert "tied to one zone: " in seen
+    assert f"{SPACE}/data-db-0 in eu-1" in seen
+    assert f"{SPACE}/data-db-1 in eu-1" in seen
 
 
 def test_what_was_changed_by_hand_is_found(doctor: Doctor) -> None:
