@@ -183,6 +183,8 @@ class Kubernetes(_Keys):
         git: the same in a repository, for the restore drill.
         velero: the namespace that Velero is in, where it is installed.
         mysql: the database that the clients of a run write to.
+        lease_namespace: where the lock of the cluster lies; the same in every configuration of it, or runs do not see
+            each other. ``default`` can be deleted by nobody.
     """
 
     context: str = Field(min_length=1)
@@ -193,6 +195,7 @@ class Kubernetes(_Keys):
     git: Git | None = None
     velero: Namespace = "velero"
     mysql: ClusterMysql | None = None
+    lease_namespace: Namespace = "default"
 
     @model_validator(mode="after")
     def _keeps_to_its_namespaces(self) -> Kubernetes:

@@ -61,15 +61,17 @@ def kubernetes(kind: str, environment: str | None, config: str | None) -> None:
     from ftchaos import config as configuration
     from ftchaos.errors import Invalid
     from ftchaos.platforms.kubernetes.calls import KINDS
-    from ftchaos.platforms.kubernetes.policy import documents
+    from ftchaos.platforms.kubernetes.policy import LEASE_NAMESPACE, documents
 
     namespaces: list[str] = []
-    secret = ""
+    secret, lease_namespace = "", LEASE_NAMESPACE
     if environment is not None:
         given = configuration.load(Path(config) if config else None).declared(environment).kubernetes
         namespaces = given.namespaces if given else []
         if not namespaces:
             raise Invalid(f"{environment!r} names no namespaces of Kubernetes", "add them, or leave it out")
         secret = given.mysql.secret if given and given.mysql else ""
+        lease_namespace = given.lease_namespace if given else lease_namespace
     chosen = next(one for one in KINDS if one == kind)
-    click.echo(yaml.safe_dump_all(documents(chosen, namespaces, secret=secret), sort_keys=False), nl=False)
+    made = documents(chosen, namespaces, secret=secret, lease_namespace=lease_namespace)
+    click.echo(yaml.safe_dump_all(made, sort_keys=False), nl=False)

@@ -15,14 +15,17 @@ import pytest
 import yaml
 from cluster import manifests
 from cluster.application import ALLOWED
+from cluster.roles import bound
 from cluster.standin.server import Standin
 
 import ftchaos
 from ftchaos import engine, evidence, notes, planning, platforms
 from ftchaos import run as runs
-from ftchaos.errors import FtchaosError, Refused
+from ftchaos.errors import FtchaosError, Locked, Refused
 from ftchaos.platforms.kubernetes import access as way
+from ftchaos.platforms.kubernetes import lease
 from ftchaos.platforms.kubernetes.access import Access
+from ftchaos.platforms.kubernetes.access import Place as Where
 from ftchaos.platforms.kubernetes.calls import CALLS
 from ftchaos.platforms.kubernetes.configuration import making, objects, recovery
 from ftchaos.platforms.kubernetes.faults import settling
@@ -243,11 +246,16 @@ def _unknown(place: Place) -> None:
     place.write([*application(), {"apiVersion": "cert-manager.io/v1", "kind": "Certificate", "metadata": metadata}])
 
 
+def _lease_at_home(place: Place) -> None:
+    place.config(manifests="deploy", lease_namespace=SPACE)
+
+
 REFUSED: dict[str, tuple[Callable[[Place], None], str]] = {
     "no tag": (_untagged, "does not carry the label"),
     "a volume": (_claim, "the data of app/data would be lost"),
     "no permission": (_reader, "is not allowed to these credentials"),
     "an unknown kind": (_unknown, "of a kind that this drill cannot restore"),
+    "the lease's namespace": (_lease_at_home, "app holds the lease of this run, and would be lost"),
     "no Velero": (lambda place: place.config(), "Velero is not installed"),
 }
 
@@ -261,6 +269,38 @@ def test_what_could_not_be_put_back_is_refused_before_anything_is_touched(which:
     with pytest.raises(Refused, match=words):
         place.run()
     assert before == place.state()
+
+
+def test_account_with_the_printed_roles_may_run_the_drill(place: Place) -> None:
+    place.config(manifests="deploy", kubeconfig=str(bound(place.cluster, "configuration", SPACE)))
+    found = place.run()
+
+    assert "passed" == found.verdict, told(found)
+    assert ["default/ftchaos: "] == leases(place)
+
+
+def leases(place: Place) -> list[str]:
+    """Each lease, and who holds it."""
+    return [
+        f"{one['metadata']['namespace']}/{one['metadata']['name']}: {one['spec'].get('holderIdentity') or ''}"
+        for one in place.cluster.all("coordination.k8s.io/v1", "Lease")
+        if one["metadata"]["namespace"] != "kube-node-lease"
+    ]
+
+
+def test_drill_is_locked_out_by_a_run_of_an_environment_with_other_namespaces(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease, "RENEW_S", 0.2)
+    uid = place.uid()
+    held = lease.Lease(Access(Where("other", "standin", ("elsewhere",), str(place.cluster.kubeconfig))), "default")
+    held.begin("other", UndoLog(place.folder / "other.jsonl"), lambda _: None)
+    with pytest.raises(Locked, match="the lease default/ftchaos is held by run other"):
+        place.run()
+    held.end()
+
+    assert uid == place.uid()
+    assert leases(place)[0].startswith("default/ftchaos: other@")
 
 
 def test_missing_manifests_are_refused(place: Place) -> None:

@@ -108,10 +108,11 @@ def test_roles_are_what_the_command_prints_and_bound_in_the_listed_namespaces_al
     bindings = list(yaml.safe_load_all((folder / "bindings.yaml").read_text()))
 
     assert printed == (folder / "roles.yaml").read_text().split("\n", 1)[1], f"ftchaos policy {' '.join(asked)}"
-    assert ["", *SPACES] == [one["metadata"].get("namespace", "") for one in bindings]
+    roles = [("", f"ftchaos-{kind}"), *((space, f"ftchaos-{kind}") for space in SPACES)]
+    roles += [("default", "ftchaos-lease")] if kind == "faults" else []
+    assert roles == [(one["metadata"].get("namespace", ""), one["roleRef"]["name"]) for one in bindings]
     for one in bindings:
         assert one["kind"] == f"{one['roleRef']['kind']}Binding"
-        assert f"ftchaos-{kind}" == one["roleRef"]["name"]
         assert [("ServiceAccount", f"ftchaos-{kind}", "ftchaos")] == [
             (subject["kind"], subject["name"], subject["namespace"]) for subject in one["subjects"]
         ]
@@ -143,12 +144,12 @@ def test_account_for_faults_may_harm_and_that_for_reading_may_not(deployed: Stan
         faults.ensure_allowed(harms, planned)
         with pytest.raises(Refused, match="is not allowed to these credentials"):
             faults.ensure_allowed(reads, planned)
-    taken = Lease(harms, "staging")
+    taken = Lease(harms, "default")
     taken.begin("run", UndoLog(tmp_path / "undo.jsonl"), lambda _: None)
     taken.end()
 
     with pytest.raises(Refused, match="get leases"):
-        Lease(reads, "staging").begin("other", UndoLog(tmp_path / "other.jsonl"), lambda _: None)
+        Lease(reads, "default").begin("other", UndoLog(tmp_path / "other.jsonl"), lambda _: None)
 
 
 def test_account_for_reading_suffices_for_the_doctor(deployed: Standin, tmp_path: Path) -> None:

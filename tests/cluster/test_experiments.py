@@ -19,7 +19,7 @@ from cluster.standin.server import Standin
 from workplaces import Done, Workplace
 
 from ftchaos import verification
-from ftchaos.platforms.kubernetes import lease
+from ftchaos.platforms.kubernetes.calls import LEASE_NAME
 
 pytestmark = pytest.mark.alone
 
@@ -235,11 +235,10 @@ def test_a_drill_that_restores_a_database_is_refused_before_anything_is_touched(
 
 def test_a_run_is_locked_out_by_one_that_lives_on_another_host(stage: Stage) -> None:
     known = stage.place.runs()
-    uid = stage.app.cluster.core.read_namespace("kube-system").metadata.uid
-    metadata = {"name": lease.name_of(f"kubernetes.{uid}"), "namespace": SPACES[0]}
+    metadata = {"name": LEASE_NAME, "namespace": "default"}
     held: dict[str, Any] = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata}
     path = stage.app.cluster.path(held)
-    if not stage.app.cluster.all(held["apiVersion"], "Lease", SPACES[0]):
+    if not stage.app.cluster.all(held["apiVersion"], "Lease", "default"):
         stage.app.cluster.create(held)
     spec = {"holderIdentity": "drill@elsewhere", "leaseDurationSeconds": 60}
     stage.app.cluster.request("PATCH", path, {"spec": spec})
@@ -289,5 +288,5 @@ def _injected(folder: Path) -> bool:
 
 def _holder(stage: Stage) -> str:
     """Who holds the lease."""
-    found = stage.app.cluster.all("coordination.k8s.io/v1", "Lease", SPACES[0])
+    found = stage.app.cluster.all("coordination.k8s.io/v1", "Lease", "default")
     return "".join(str(one["spec"].get("holderIdentity") or "") for one in found)

@@ -11,20 +11,20 @@ from typing import Any
 
 import pytest
 from cluster.application import SPACE, namespace
+from cluster.roles import HOME, bound
 from cluster.standin.server import Standin
 
 from ftchaos import notes
 from ftchaos.errors import Inconclusive, Locked, Refused
 from ftchaos.platforms import heal
-from ftchaos.platforms.kubernetes import lease, policy
+from ftchaos.platforms.kubernetes import lease
 from ftchaos.platforms.kubernetes.access import Access, Place
-from ftchaos.platforms.kubernetes.calls import CALLS
+from ftchaos.platforms.kubernetes.calls import CALLS, Kind
+from ftchaos.platforms.kubernetes.calls import LEASE_NAME as NAME
 from ftchaos.platforms.kubernetes.lease import Lease
 from ftchaos.undo import UndoLog, is_fault
 
 Obj = dict[str, Any]
-LOCK = "kubernetes.0f9e8d7c.staging"
-NAME = "ftchaos-kubernetes-0f9e8d7c-staging"
 
 
 @pytest.fixture(autouse=True)
@@ -50,11 +50,14 @@ def app(cluster: Standin) -> Iterator[Standin]:
 class Host:
     """A run on a host of its own."""
 
-    def __init__(self, cluster: Standin, folder: Path, run_id: str, kubeconfig: Path | None = None) -> None:
+    def __init__(
+        self, cluster: Standin, folder: Path, run_id: str, kubeconfig: Path | None = None, space: str = SPACE,
+        home: str = HOME,
+    ) -> None:  # fmt: skip
         self.run_id, self.said = run_id, list[str]()
         self.undo = UndoLog(folder / f"{run_id}.jsonl")
-        access = Access(Place("staging", "standin", (SPACE,), str(kubeconfig or cluster.kubeconfig)))
-        self.lease = Lease(access, LOCK)
+        access = Access(Place("staging", "standin", (space,), str(kubeconfig or cluster.kubeconfig)))
+        self.lease = Lease(access, home)
 
     def begin(self) -> Host:
         self.lease.begin(self.run_id, self.undo, self.said.append)
@@ -74,7 +77,7 @@ class Host:
 
 def held(cluster: Standin) -> Obj:
     """What stands in the lease."""
-    (found,) = cluster.all("coordination.k8s.io/v1", "Lease", SPACE)
+    (found,) = cluster.all("coordination.k8s.io/v1", "Lease", HOME)
 
     assert NAME == found["metadata"]["name"]
     return dict(found["spec"])
@@ -98,7 +101,7 @@ def test_lease_names_its_holder_is_renewed_and_is_free_after_the_heal(app: Stand
 
     assert f"first@{socket.gethostname()}" == before["holderIdentity"]
     assert {"renewTime": 0} | before == {"renewTime": 0} | after | {"renewTime": before["renewTime"]}
-    assert [f"the lease {SPACE}/{NAME} is not held by this run"] == healed
+    assert [f"the lease {HOME}/{NAME} is not held by this run"] == healed
     assert "" == holder(app)
     assert "" == run.undo.stopped()
     assert not any(is_fault(one) for one in run.undo.records())
@@ -114,7 +117,7 @@ def test_second_run_is_refused_with_the_name_and_age_of_the_first(app: Standin, 
     first.die()
 
     assert f"first@{socket.gethostname()}" == still
-    assert [f"the lease {SPACE}/{NAME} is not held by this run"] == healed
+    assert [f"the lease {HOME}/{NAME} is not held by this run"] == healed
 
 
 def test_of_many_at_once_one_gets_it(app: Standin, tmp_path: Path) -> None:
@@ -209,7 +212,7 @@ def test_renewal_whose_answer_was_lost_is_no_loss(app: Standin, tmp_path: Path) 
 
 def test_run_that_lost_its_lease_harms_nothing_more_and_is_asked_to_end(app: Standin, tmp_path: Path) -> None:
     run = Host(app, tmp_path, "first").begin()
-    path = f"/apis/coordination.k8s.io/v1/namespaces/{SPACE}/leases/{NAME}"
+    path = f"/apis/coordination.k8s.io/v1/namespaces/{HOME}/leases/{NAME}"
     app.request("PATCH", path, {"spec": {"holderIdentity": "other@elsewhere"}})
     app.until(lambda: notes.asked_to_stop("first"), "the stop")
 
@@ -239,27 +242,36 @@ def test_crash_at_each_call_leaves_a_lease_that_recovery_frees(app: Standin, tmp
             crashed = app.stopped
             app.resume()
             run.die().heal()
-            left = app.all("coordination.k8s.io/v1", "Lease", SPACE)
+            left = app.all("coordination.k8s.io/v1", "Lease", HOME)
 
             assert [""] * len(left) == [one["spec"].get("holderIdentity", "") for one in left]
 
         assert number > 3
 
 
-def test_role_for_faults_suffices_and_that_for_reading_is_refused_before_a_lease_is_there(
+def test_environments_of_a_cluster_exclude_each_other_whatever_namespaces_they_list(
     app: Standin, tmp_path: Path
 ) -> None:
-    for kind in ("read", "faults"):
-        account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": kind, "namespace": SPACE}}
-        app.create(account, *policy.documents(kind, [SPACE]))  # type: ignore[arg-type]
-        for one in policy.documents(kind, [SPACE]):  # type: ignore[arg-type]
-            reference = {"apiGroup": policy.GROUP, "kind": one["kind"], "name": one["metadata"]["name"]}
-            binding = {key: one[key] for key in ("apiVersion", "metadata")} | {"kind": f"{one['kind']}Binding"}
-            subjects = [{"kind": "ServiceAccount", "name": kind, "namespace": SPACE}]
-            app.create({**binding, "roleRef": reference, "subjects": subjects})
+    namespace(app, "other")
+    first = Host(app, tmp_path, "first").begin()
+    with pytest.raises(Locked, match="is held by run first"):
+        Host(app, tmp_path, "second", space="other").begin()
+    first.die()
 
-    with pytest.raises(Refused, match="get leases in app is not allowed"):
-        Host(app, tmp_path, "reader", app.kubeconfig_of("read", SPACE)).begin()
-    assert [] == app.all("coordination.k8s.io/v1", "Lease", SPACE)
-    Host(app, tmp_path, "harmer", app.kubeconfig_of("faults", SPACE)).begin().die().heal()
+
+def test_missing_namespace_for_the_lease_is_refused_and_named(app: Standin, tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="there is no namespace nowhere, which is to hold the lease"):
+        Host(app, tmp_path, "first", home="nowhere").begin()
+
+
+def test_role_for_reading_is_refused_before_a_lease_is_there(app: Standin, tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="get leases ftchaos in default is not allowed"):
+        Host(app, tmp_path, "reader", bound(app, "read", SPACE)).begin()
+    assert [] == app.all("coordination.k8s.io/v1", "Lease", HOME)
+
+
+@pytest.mark.parametrize("kind", ["faults", "configuration"])
+def test_roles_of_whatever_harms_suffice_for_the_one_lease(app: Standin, tmp_path: Path, kind: Kind) -> None:
+    Host(app, tmp_path, "harmer", bound(app, kind, SPACE)).begin().die().heal()
+
     assert "" == holder(app)

@@ -23,7 +23,7 @@ def test_reading_changes_nothing() -> None:
 
 
 def test_faults_are_allowed_in_the_listed_namespaces_and_beyond_them_on_nodes_alone() -> None:
-    cluster, *roles = policy.documents("faults", ["app", "queue"])
+    cluster, *roles, _ = policy.documents("faults", ["app", "queue"])
     beyond = {rule["resources"][0]: rule["verbs"] for rule in cluster["rules"] if HARMFUL & set(rule["verbs"])}
 
     assert {"nodes": ["create", "delete", "get", "list", "patch", "watch"]} == beyond
@@ -34,11 +34,29 @@ def test_faults_are_allowed_in_the_listed_namespaces_and_beyond_them_on_nodes_al
 
 
 def test_only_the_secret_with_the_account_of_the_database_may_be_read() -> None:
-    _, app, queue = policy.documents("faults", ["app", "queue"], secret="queue/account")
+    _, app, queue, _ = policy.documents("faults", ["app", "queue"], secret="queue/account")
     rules = [rule for role in (app, queue) for rule in role["rules"] if rule["resources"] == ["secrets"]]
 
     assert [{"apiGroups": [""], "resources": ["secrets"], "resourceNames": ["account"], "verbs": ["get"]}] == rules
     assert rules[0] in queue["rules"]
+
+
+def test_whoever_harms_may_take_the_one_lease_of_the_cluster_and_who_reads_may_not() -> None:
+    for kind in ("faults", "configuration"):
+        *others, role = policy.documents(kind, ["app"], lease_namespace="locks")  # type: ignore[arg-type]
+        rules = [(rule["verbs"], rule.get("resourceNames")) for rule in role["rules"]]
+
+        assert ("ftchaos-lease", "locks") == (role["metadata"]["name"], role["metadata"]["namespace"])
+        assert [(["create"], None), (["get", "patch"], ["ftchaos"])] == rules
+        assert not any("leases" in rule["resources"] for one in others for rule in one["rules"])
+    assert "leases" not in str(policy.documents("read", ["app"]))
+
+
+def test_no_role_for_losing_a_namespace_is_in_it_and_all_that_is_read_there_is_allowed_everywhere() -> None:
+    cluster, _ = policy.documents("configuration", ["app"])
+    allowed = {(verb, rule["resources"][0]) for rule in cluster["rules"] for verb in rule["verbs"]}
+
+    assert set() == {(one.verb, one.resource) for one in CALLS if one.kind in ("read", "configuration")} - allowed
 
 
 def test_no_rule_has_a_wildcard() -> None:

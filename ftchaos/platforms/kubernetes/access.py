@@ -111,7 +111,7 @@ class Access:
             resource, _, subresource = one.resource.partition("/")
             attributes = {
                 "verb": one.verb, "group": RESOURCES[one.resource].group, "resource": resource,
-                "subresource": subresource, "namespace": one.namespace,
+                "subresource": subresource, "namespace": one.namespace, "name": one.name,
             }  # fmt: skip
             spec = {"resourceAttributes": {key: value for key, value in attributes.items() if value}}
             body = {"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview", "spec": spec}

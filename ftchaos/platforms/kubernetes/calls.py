@@ -16,7 +16,8 @@ WATCH = "watch"
 DRAIN, OUTAGE, NODES, PARTITION, KILL = "drain", "outage", "nodes", "partition", "kill"
 CUT_OFF = "cut-off"  # of databases
 VELERO = "velero"  # a way of restoring a configuration
-LEASE = "lease"  # no fault: the lock that a run with faults holds
+LEASE = "lease"  # no fault: the lock that each run holds which harms something
+LEASE_NAME = "ftchaos"
 FORWARD = "forward"  # no fault: what lets clients reach a database in the cluster
 
 
@@ -81,14 +82,20 @@ RESOURCES = {
 
 @dataclass(frozen=True)
 class Action:
-    """One thing that credentials must be allowed to do."""
+    """One thing that credentials must be allowed to do.
+
+    Attributes:
+        name: of the only object that it is done to; a role may allow it of that one alone.
+    """
 
     verb: str
     resource: str
     namespace: str = ""
+    name: str = ""
 
     def __str__(self) -> str:
-        return f"{self.verb} {self.resource}" + (f" in {self.namespace}" if self.namespace else "")
+        where = f" in {self.namespace}" if self.namespace else ""
+        return " ".join(filter(None, (self.verb, self.resource, self.name))) + where
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,8 @@
 """A Lease in the cluster as the lock: one run at a time there, whichever host or pod it runs on.
 
-The lock file of :mod:`ftchaos.guard` holds on one machine; this holds for all that reach the cluster. A holder renews
+The lock file of :mod:`ftchaos.guard` holds on one machine; this holds for all that reach the cluster. There is one for
+all environments of a cluster, whatever namespaces they list, for nodes belong to none. It lies in the namespace
+``default``, which each cluster has and nobody can delete, unless the configuration names another. A holder renews
 its Lease in a thread of its own. Whether another is alive is never told from the clocks of two hosts: whoever wants a
 Lease watches it, and it has expired when its record was not seen to change for as long as it is valid. Each write names
 the resourceVersion that was read, so that of two who are equally quick one gets 409.
@@ -10,7 +12,6 @@ Source: the leader election of Kubernetes' client-go, which observes renewals in
 
 from __future__ import annotations
 
-import re
 import socket
 import threading
 import time
@@ -20,9 +21,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from ftchaos import clock, notes
-from ftchaos.errors import FtchaosError, Invalid, Locked
+from ftchaos.errors import FtchaosError, Invalid, Locked, Refused
 from ftchaos.platforms.kubernetes.access import Access, Place
-from ftchaos.platforms.kubernetes.calls import CALLS, LEASE, Action
+from ftchaos.platforms.kubernetes.calls import CALLS, LEASE, LEASE_NAME, Action
 from ftchaos.platforms.kubernetes.failures import ApiFailed, Unanswered
 from ftchaos.units import human_duration
 
@@ -56,19 +57,13 @@ def lock_name(access: Access) -> str:
     return f"kubernetes.{access.ensure_right_place()}"
 
 
-def name_of(lock_name: str) -> str:
-    """The Lease of a lock; two locks whose names differ in punctuation alone share it, which locks more, never less."""
-    return f"ftchaos-{re.sub('[^a-z0-9]+', '-', lock_name.lower()).strip('-')}"[:253].rstrip("-")
-
-
 class Lease:
     """The lock of one run in the cluster.
 
-    A platform makes one, with its own access, and a lock name that is the same from every host: made of what the
-    cluster is (the uid of ``kube-system``, the namespaces), never of the name of a context::
+    A platform makes one, with its own access::
 
         def begin(self, run_id, undo, progress):
-            self._lease = Lease(self._access, self.lock_name)
+            self._lease = Lease(self._access, settings.kubernetes.lease_namespace)
             self._lease.begin(run_id, undo, progress)     # first of all, before anything is touched
             ...
 
@@ -80,12 +75,11 @@ class Lease:
     run as by ``ftchaos recover``. ``end`` ends the renewing alone.
 
     Args:
-        namespace: where the Lease is; the first of the application's without it.
+        namespace: where it is; whoever says another does not see it, and is not locked out.
     """
 
-    def __init__(self, access: Access, lock_name: str, namespace: str = "") -> None:
-        self.namespace = namespace or access.place.namespaces[0]
-        self.name = name_of(lock_name)
+    def __init__(self, access: Access, namespace: str) -> None:
+        self.namespace, self.name = namespace, LEASE_NAME
         self._access = access
         self._ending = threading.Event()
         self._loss: threading.Timer | None = None
@@ -98,14 +92,13 @@ class Lease:
 
         Raises:
             Locked: a live run holds it; the message names it, its host and its age.
-            Refused: the permission is missing, or this is another cluster than was meant.
+            Refused: the permission or the namespace is missing, or this is another cluster than was meant.
             StepFailed, Inconclusive: the server said no, or nothing; the undo log gives back what may have been taken.
         """
         self._run_id, self._undo = run_id, undo
         self._holder = f"{run_id}@{socket.gethostname()}"
         self._access.ensure_right_place()
-        allowed = [one for one in CALLS if LEASE in one.manners]
-        self._access.ensure_allowed([Action(one.verb, one.resource, self.namespace) for one in allowed])
+        self._access.ensure_allowed(_needed(self.namespace))
         kept = {"place": self._access.place.to_json(), "namespace": self.namespace, "name": self.name}
         why = f"the lease {self.namespace}/{self.name} is held by this run"
         self._record = undo.record("kubernetes", HEAL, {**kept, "holder": self._holder}, why).id
@@ -161,6 +154,11 @@ class Lease:
             body = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": spec}
             return _version(self._access.call("create", "leases", self.namespace, body=body))
         except ApiFailed as error:
+            if error.is_absent and found is None:
+                raise Refused(
+                    f"there is no namespace {self.namespace}, which is to hold the lease of this run",
+                    "create it, or correct kubernetes.lease_namespace, for every configuration of this cluster",
+                ) from error
             if not (error.is_conflict or error.is_absent):
                 raise
             return ""
@@ -213,6 +211,12 @@ class Lease:
             f"the lease {self.namespace}/{self.name} is held by {_told(spec)}",
             "wait until it ends, or end that run with SIGTERM where it runs; it heals what it harmed",
         )
+
+
+def _needed(namespace: str) -> list[Action]:
+    """What it takes; who creates something names nothing that a role could know."""
+    calls = [one for one in CALLS if LEASE in one.manners]
+    return [Action(one.verb, one.resource, namespace, "" if one.verb == "create" else LEASE_NAME) for one in calls]
 
 
 def release(kept: Mapping[str, Any]) -> str:

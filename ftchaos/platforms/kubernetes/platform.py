@@ -98,7 +98,8 @@ class KubernetesPlatform:
         self._run_id, self._recorder = run_id, Recorder.of(run_id)
         for call in list(self._access.calls):
             self._on_call(call)
-        self._lease = lease.Lease(self._access, self.lock_name)
+        assert self.settings.kubernetes is not None
+        self._lease = lease.Lease(self._access, self.settings.kubernetes.lease_namespace)
         self._lease.begin(run_id, undo, progress)
         if not self._mysql.address and self._access.place.context != IN_CLUSTER:
             namespace, _, name = str(self._mysql.service).partition("/")

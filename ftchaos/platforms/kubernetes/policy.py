@@ -1,7 +1,8 @@
 """The least that roles must allow for what ftchaos does, made of the table of its calls; nothing here does I/O.
 
 Nodes and volumes belong to no namespace, so a ClusterRole allows those; all else is allowed in the namespaces of the
-environment alone. RBAC knows no condition on labels: that only nodes with the label are touched is ftchaos's own part.
+environment alone, and the lock of the cluster in the namespace that holds it. RBAC knows no condition on labels: that
+only nodes with the label are touched is ftchaos's own part.
 """
 
 from __future__ import annotations
@@ -9,25 +10,30 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ftchaos.platforms.kubernetes.calls import CALLS, RESOURCES, Kind, Operation
+from ftchaos.platforms.kubernetes.calls import CALLS, LEASE, LEASE_NAME, RESOURCES, Kind, Operation
 
 SECRETS = "secrets"
 NAME = "ftchaos-{kind}"
+LEASE_ROLE = "ftchaos-lease"
+LEASE_NAMESPACE = "default"
 GROUP = "rbac.authorization.k8s.io"
 _API = f"{GROUP}/v1"
 
 
 def documents(
-    kind: Kind, namespaces: Sequence[str] = (), calls: Iterable[Operation] = CALLS, secret: str = ""
-) -> list[dict[str, Any]]:
-    """A ClusterRole, and a Role for each namespace.
+    kind: Kind, namespaces: Sequence[str] = (), calls: Iterable[Operation] = CALLS, secret: str = "",
+    lease_namespace: str = LEASE_NAMESPACE,
+) -> list[dict[str, Any]]:  # fmt: skip
+    """A ClusterRole, a Role for each namespace that stays, and where something is harmed one for the lock.
 
     Args:
         kind: what is to be allowed; reading always is.
         namespaces: those of the environment; without any, one Role for the namespace that it is applied to.
         secret: namespace and name of the only Secret that may be read, that with the account of the database.
+        lease_namespace: that of the lock.
     """
-    wanted = [one for one in calls if one.kind in ("read", kind)]
+    every = list(calls)
+    wanted = [one for one in every if one.kind in ("read", kind) and LEASE not in one.manners]
     chosen = [one for one in wanted if one.resource != SECRETS or one.everywhere]
     reads_secret = chosen != wanted
     home, _, secret_name = secret.partition("/")
@@ -35,11 +41,23 @@ def documents(
     rules = _rules([one for one in chosen if one.of_cluster], namespaces)
     made = [{"apiVersion": _API, "kind": "ClusterRole", "metadata": {"name": name}, "rules": rules}]
     inside = _rules([one for one in chosen if not one.of_cluster], ())
-    for namespace in namespaces or ("",):
+    # A Role in a namespace that is to be lost goes with it, and all that it would allow is allowed everywhere.
+    for namespace in () if kind == "configuration" else namespaces or ("",):
         metadata = {"name": name, **({"namespace": namespace} if namespace else {})}
         rules = [*inside, _secret_rule(secret_name)] if reads_secret and namespace == home and secret else inside
         made.append({"apiVersion": _API, "kind": "Role", "metadata": metadata, "rules": rules})
+    if kind != "read":
+        metadata = {"name": LEASE_ROLE, "namespace": lease_namespace}
+        rules = _lease_rules([one for one in every if LEASE in one.manners])
+        made.append({"apiVersion": _API, "kind": "Role", "metadata": metadata, "rules": rules})
     return made
+
+
+def _lease_rules(operations: Sequence[Operation]) -> list[dict[str, Any]]:
+    """The one lease; what is not there yet has no name that a rule knows."""
+    made = _rules([one for one in operations if one.verb == "create"], ())
+    named = _rules([one for one in operations if one.verb != "create"], ())
+    return [*made, *({**rule, "resourceNames": [LEASE_NAME]} for rule in named)]
 
 
 def _secret_rule(name: str) -> dict[str, Any]:

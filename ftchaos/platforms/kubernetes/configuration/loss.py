@@ -61,7 +61,24 @@ def ensure_allowed(access: Access, *, velero: bool) -> None:
         Refused: something of it is not allowed.
     """
     needed = [one for one in CALLS if one.kind == "configuration" and (velero or VELERO not in one.manners)]
-    access.ensure_allowed([Action(one.verb, one.resource) for one in needed])
+    asked = []
+    for one in needed:
+        named = one.resource == "namespaces" and one.verb != "create"  # a role may allow it of these alone
+        asked += [Action(one.verb, one.resource, name=name) for name in (access.place.namespaces if named else [""])]
+    access.ensure_allowed(asked)
+
+
+def ensure_keeps(namespaces: Sequence[str], lease_namespace: str) -> None:
+    """See to it that the lock of the cluster does not go with what is lost.
+
+    Raises:
+        Refused: it would.
+    """
+    if lease_namespace in namespaces:
+        raise Refused(
+            f"the namespace {lease_namespace} holds the lease of this run, and would be lost",
+            "name another in kubernetes.lease_namespace, in every configuration of this cluster",
+        )
 
 
 def take(access: Access, tag: str) -> Loss:

@@ -59,6 +59,8 @@ class ConfigurationPlatform:
         self._beside = config.path.absolute().parent if config.path else Path.cwd()
         self._made: ConfigurationRecovery | None = None
         self._key = secrets.token_bytes(16)
+        self._lease_namespace = given.lease_namespace
+        self._lease: lease.Lease | None = None
 
     @property
     def lock_name(self) -> str:
@@ -80,12 +82,14 @@ class ConfigurationPlatform:
         return self.recovery().makes()
 
     def begin(self, run_id: str, undo: UndoLog, progress: Progress) -> None:
-        """See once more what is there; nothing is touched yet. From here on the calls are recorded."""
+        """Take the lease and see once more what is there; nothing is lost yet. From here on the calls are recorded."""
         access, recorder = self.recovery().access, Recorder.of(run_id)
         if recorder is not None:
             for call in list(access.calls):
                 recorder(call)
         access.on_call = recorder
+        self._lease = lease.Lease(access, self._lease_namespace)
+        self._lease.begin(run_id, undo, progress)
         for one in (*self.targets(), *self.makes()):
             progress(one)
 
@@ -150,7 +154,9 @@ class ConfigurationPlatform:
         }
 
     def end(self) -> None:
-        """There is nothing to end."""
+        """Renew the lease no more; it goes with its undo."""
+        if self._lease is not None:
+            self._lease.end()
 
 
 def _no_service(what: str) -> StepFailed:

@@ -65,6 +65,7 @@ class ConfigurationRecovery:
         """
         if self._is_lost and self.loss is not None:
             return self.loss  # what is there now is no measure any more
+        loss.ensure_keeps(self.lost, self._given.lease_namespace)
         self.access.ensure_right_place()
         loss.ensure_allowed(self.access, velero=self.method == VELERO)
         self.loss = found = loss.take(self.access, self._settings.tag)
