@@ -26,6 +26,8 @@ from ftchaos.notes import Note
 from ftchaos.record import RunRecord
 
 FILE = "observations/calls.jsonl"
+RUN = "run_id"
+"""Of the arguments of an undo record: the run that the calls of its heal are recorded in, whoever makes them."""
 LONGEST = 200  # characters of what a service says
 DRIFT_S = 60.0  # by which the run's clock may be off the wall; more, and the machine was begun anew meanwhile
 

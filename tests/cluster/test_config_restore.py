@@ -185,21 +185,29 @@ def more(whole: list[Obj]) -> None:
     whole.append({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "more", "namespace": SPACE}})
 
 
-PLANTED: dict[str, tuple[Callable[[list[Obj]], None], str]] = {
-    "an object less": (drop("NetworkPolicy"), "NetworkPolicy app/api: is not there any more"),
-    "a budget less": (drop("PodDisruptionBudget"), "PodDisruptionBudget app/api: is not there any more"),
-    "a changed ConfigMap": (level, "ConfigMap app/api: data.LEVEL is 'debug', and was 'info'"),
-    "a Secret less": (drop("Secret"), "Secret app/api: is not there any more: the configuration alone does not"),
-    "an object more": (more, "ConfigMap app/more: is there, and was not before"),
-    "labels of the namespace": (drop("Namespace"), "metadata.labels.team is not there, and was 'files'"),
-}
+PLANTED: dict[str, tuple[Callable[[list[Obj]], None], str, str]] = {
+    "an object less": (drop("NetworkPolicy"), "NetworkPolicy app/api: is not there any more", "create networkpolicies"),
+    "a budget less": (
+        drop("PodDisruptionBudget"), "PodDisruptionBudget app/api: is not there any more",
+        "create poddisruptionbudgets",
+    ),
+    "a changed ConfigMap": (level, "ConfigMap app/api: data.LEVEL is 'debug', and was 'info'", "update configmaps"),
+    "a Secret less": (
+        drop("Secret"), "Secret app/api: is not there any more: the configuration alone does not", "create secrets",
+    ),
+    "an object more": (more, "ConfigMap app/more: is there, and was not before", "delete configmaps"),
+    "labels of the namespace": (
+        drop("Namespace"), "metadata.labels.team is not there, and was 'files'", "patch namespaces",
+    ),
+}  # fmt: skip
+"""What is done to the manifests, how it is told, and the call of the heal, which the drill itself does not make."""
 
 
 @pytest.mark.parametrize("which", PLANTED)
 def test_whatever_does_not_come_back_as_it_was_is_named_fails_the_drill_and_is_put_back(
     which: str, place: Place
 ) -> None:
-    change, words = PLANTED[which]
+    change, words, healing = PLANTED[which]
     whole = application()
     change(whole)
     place.write(whole)
@@ -210,6 +218,8 @@ def test_whatever_does_not_come_back_as_it_was_is_named_fails_the_drill_and_is_p
     assert words in told(found)
     assert before == place.state()
     assert [] == found.undo.differences
+    assert found.calls is not None
+    assert f"kubernetes:{healing}" in {one.name for one in found.calls.operations}
     assert SECRET not in found.model_dump_json()
 
 

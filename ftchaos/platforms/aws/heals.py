@@ -10,11 +10,10 @@ from ftchaos.platforms import login
 from ftchaos.platforms.aws import faults
 from ftchaos.platforms.aws.access import Access, Place
 from ftchaos.platforms.aws.copies import removal
-from ftchaos.platforms.recorder import Recorder
+from ftchaos.platforms.recorder import RUN, Recorder
 from ftchaos.undo import Record
 
 FAULT = "fault:"
-RUN = "run_id"  # of the arguments
 
 
 def heal(record: Record) -> str:

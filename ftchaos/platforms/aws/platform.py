@@ -27,7 +27,7 @@ from ftchaos.platforms.aws.faults import signs
 from ftchaos.platforms.aws.faults.redis_masters import LETTERS
 from ftchaos.platforms.aws.inventory import Copy, Database, Inventory, Shard
 from ftchaos.platforms.base import Address, Event, Harm, Progress, Recovery, Step, Traffic
-from ftchaos.platforms.recorder import Recorder
+from ftchaos.platforms.recorder import RUN, Recorder
 from ftchaos.workload import cluster
 
 if TYPE_CHECKING:
@@ -211,7 +211,7 @@ class AwsPlatform:
         return replace(harm, hits=hits, signs={**harm.signs, **watched})
 
     def inject(self, fault: str, harm: Harm, undo: UndoLog, begin: Callable[[], None]) -> str:
-        undo.record(self.name, f"{heals.FAULT}{fault}", {**harm.undo, heals.RUN: self._run_id}, harm.clause)
+        undo.record(self.name, f"{heals.FAULT}{fault}", {**harm.undo, RUN: self._run_id}, harm.clause)
         begin()
         self._injected = harm.undo
         return faults.find(fault).inject(self._access, harm)

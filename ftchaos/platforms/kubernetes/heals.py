@@ -11,11 +11,10 @@ from ftchaos.platforms.kubernetes import faults, lease
 from ftchaos.platforms.kubernetes.access import Access, Place
 from ftchaos.platforms.kubernetes.configuration import heal as configuration
 from ftchaos.platforms.kubernetes.configuration import keep
-from ftchaos.platforms.recorder import Recorder
+from ftchaos.platforms.recorder import RUN, Recorder
 from ftchaos.undo import Record
 
 FAULT = "fault:"
-RUN = "run_id"  # of the arguments
 
 
 def heal(record: Record) -> str:
@@ -25,19 +24,20 @@ def heal(record: Record) -> str:
         HealFailed: the harm remains, or nobody knows this heal.
         Refused: the context leads to another cluster by now.
     """
+    recorder = Recorder.of(record.arguments.get(RUN, ""))
     if record.heal == lease.HEAL:
-        return lease.release(record.arguments)
+        return lease.release(record.arguments, recorder)
     if record.heal == login.HEAL:
         return login.forget(record.arguments)
     if record.heal == keep.BEGIN:
         return keep.forget(record.arguments)
     if record.heal == keep.LOST:
-        access = Access(Place.from_json(dict(record.arguments["place"])))
+        access = Access(Place.from_json(dict(record.arguments["place"])), recorder)
         access.ensure_right_place()
         return configuration.heal(access, record.arguments)
     fault = faults.FAULTS.get(record.heal.removeprefix(FAULT)) if record.heal.startswith(FAULT) else None
     if fault is None:
         raise HealFailed(f"Kubernetes knows no heal '{record.heal}'", "a newer ftchaos may have written this undo log")
-    access = Access(Place.from_json(dict(record.arguments["place"])), Recorder.of(record.arguments.get(RUN, "")))
+    access = Access(Place.from_json(dict(record.arguments["place"])), recorder)
     access.ensure_right_place()
     return fault.heal(access, record.arguments)

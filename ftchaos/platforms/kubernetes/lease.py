@@ -22,9 +22,10 @@ from typing import TYPE_CHECKING, Any
 
 from ftchaos import clock, notes
 from ftchaos.errors import FtchaosError, Invalid, Locked, Refused
-from ftchaos.platforms.kubernetes.access import Access, Place
+from ftchaos.platforms.kubernetes.access import Access, Call, Place
 from ftchaos.platforms.kubernetes.calls import CALLS, LEASE, LEASE_NAME, Action
 from ftchaos.platforms.kubernetes.failures import ApiFailed, Unanswered
+from ftchaos.platforms.recorder import RUN
 from ftchaos.units import human_duration
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ class Lease:
         self._access.ensure_allowed(_needed(self.namespace))
         kept = {"place": self._access.place.to_json(), "namespace": self.namespace, "name": self.name}
         why = f"the lease {self.namespace}/{self.name} is held by this run"
-        self._record = undo.record("kubernetes", HEAL, {**kept, "holder": self._holder}, why).id
+        self._record = undo.record("kubernetes", HEAL, {**kept, "holder": self._holder, RUN: run_id}, why).id
         asked_at, version = self._take(progress)
         self._expect(asked_at)
         threading.Thread(target=self._renew, args=(version,), name="lease", daemon=True).start()
@@ -219,13 +220,14 @@ def _needed(namespace: str) -> list[Action]:
     return [Action(one.verb, one.resource, namespace, "" if one.verb == "create" else LEASE_NAME) for one in calls]
 
 
-def release(kept: Mapping[str, Any]) -> str:
+def release(kept: Mapping[str, Any], on_call: Callable[[Call], None] | None = None) -> str:
     """Give back a lease if it is still the one of an undo record, and nobody else's.
 
     Raises:
         Refused: the context leads to another cluster by now.
     """
-    access, full_name = Access(Place.from_json(dict(kept["place"]))), f"{kept['namespace']}/{kept['name']}"
+    access = Access(Place.from_json(dict(kept["place"])), on_call)
+    full_name = f"{kept['namespace']}/{kept['name']}"
     try:
         access.ensure_right_place()
         ours = access.patch("leases", kept["namespace"], kept["name"], lambda found: _freed(found, kept["holder"]))

@@ -26,7 +26,7 @@ from ftchaos.platforms.kubernetes import account, events, faults, forward, heals
 from ftchaos.platforms.kubernetes.access import IN_CLUSTER, Access, Call, Place
 from ftchaos.platforms.kubernetes.calls import NODES
 from ftchaos.platforms.kubernetes.inventory import Inventory
-from ftchaos.platforms.recorder import Recorder
+from ftchaos.platforms.recorder import RUN, Recorder
 
 if TYPE_CHECKING:
     from ftchaos.cloud import ClusterMysql
@@ -176,7 +176,7 @@ class KubernetesPlatform:
         return replace(harm, hits=hits)
 
     def inject(self, fault: str, harm: Harm, undo: UndoLog, begin: Callable[[], None]) -> str:
-        undo.record(self.name, f"{heals.FAULT}{fault}", {**harm.undo, heals.RUN: self._run_id}, harm.clause)
+        undo.record(self.name, f"{heals.FAULT}{fault}", {**harm.undo, RUN: self._run_id}, harm.clause)
         self._known_pods = frozenset(one.uid for one in self._known().pods)
         begin()
         said = faults.find(fault).inject(self._access, harm)

@@ -18,6 +18,7 @@ from ftchaos.platforms.kubernetes.configuration.loss import Loss
 from ftchaos.platforms.kubernetes.configuration.sources import GIT, VELERO, Written
 from ftchaos.platforms.kubernetes.drift import Difference
 from ftchaos.platforms.kubernetes.manifests import Name
+from ftchaos.platforms.recorder import RUN
 from ftchaos.undo import UndoLog
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ class ConfigurationRecovery:
             self._restore = {"namespace": self._given.velero, "name": f"ftchaos-{secrets.token_hex(4)}"}
         arguments = {
             "place": {**found.place, "namespaces": list(self.lost)}, "file": str(file), "velero": self._restore,
-            "ready": dict(found.ready), "namespaces": dict(found.uids),
+            "ready": dict(found.ready), "namespaces": dict(found.uids), RUN: run_id,
         }  # fmt: skip
         undo.record(keep.PLATFORM, keep.LOST, arguments, f"{' and '.join(self.destroy_targets())} deleted")
         seen = [
