@@ -28,8 +28,7 @@ def render(evidence: Evidence) -> str:
         *_further_reasons(evidence),
         safe(evidence.summary),
         f"Run `{evidence.run_id}`, {evidence.began_at} to {evidence.ended_at}, exit code {evidence.exit_code}"
-        f" ({wording.CODES.get(evidence.exit_code, 'unknown')}). Clients saw the service through"
-        f" {safe(evidence.service.through)}.",
+        f" ({wording.CODES.get(evidence.exit_code, 'unknown')}).{_through(evidence)}",
         *_harmed(evidence),
         _table(
             ("Objective", "Promised", "Actual", "", "Detail"),
@@ -50,6 +49,15 @@ def render(evidence: Evidence) -> str:
         f"The whole report is `report.html`; `ftchaos report verify {evidence.run_id}` checks the evidence.",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _through(evidence: Evidence) -> str:
+    """How clients saw the service, where there were any."""
+    return (
+        ""
+        if wording.is_configuration(evidence)
+        else f" Clients saw the service through {safe(evidence.service.through)}."
+    )
 
 
 def _further_reasons(evidence: Evidence) -> Iterable[str]:
@@ -143,7 +151,12 @@ def _data(evidence: Evidence) -> Iterable[str]:
         )
     if stores and not wording.is_drill(evidence):
         yield safe(losses.worst_words(evidence))
-    if evidence.exit_code != 5:
+    if wording.is_configuration(evidence):
+        source = wording.restored_from(evidence)
+        yield safe(
+            f"{wording.came_back(evidence)} It was restored from {source}." if source else "Nothing was restored."
+        )
+    elif evidence.exit_code != 5:
         yield _table(
             ("Figure", "Length", "Meaning"),
             [
@@ -180,7 +193,8 @@ def _steps(evidence: Evidence) -> Iterable[str]:
 def _checks(evidence: Evidence) -> Iterable[str]:
     words = {True: "passed", False: "failed", None: "not done"}
     if evidence.verification.checks:
-        yield f"## Checks of the {'restored data' if wording.is_drill(evidence) else 'data after the heal'}"
+        drill = "configuration" if wording.is_configuration(evidence) else "restored data"
+        yield f"## Checks of the {drill if wording.is_drill(evidence) else 'data after the heal'}"
         yield _table(
             ("Check", "Result", "Expected", "Actual"),
             [

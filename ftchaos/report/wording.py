@@ -6,7 +6,8 @@ The page, the Markdown, the JUnit file and the terminal differ in looks, never i
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from ftchaos import objectives
 from ftchaos.evidence import Evidence
@@ -23,8 +24,10 @@ CODES = {
     5: "refused by the guard, nothing was touched",
     130: "interrupted",
 }
+RESTORED_FROM = {"manifests": "the manifests in", "git": "the manifests of the commit", "velero": "the Velero backup"}
 _MET = {True: "met", False: "missed", None: "unknown"}
 _WHOLE = {True: "whole", False: "damaged", None: "not known to be whole"}
+_AS_BEFORE = {True: "whole", False: "not whole", None: "not known to be whole"}
 
 
 @dataclass(frozen=True)
@@ -46,11 +49,12 @@ class Actual:
     met: bool | None
     share: float | None
     detail: str
+    judgements: Mapping[bool | None, str] = field(default_factory=lambda: _WHOLE)
 
     @property
     def judged(self) -> str:
         """Whether the promise was kept, in words: ``RTO 4 h met``."""
-        return f"{self.promised} {_MET[self.met]}" if self.promised else _WHOLE[self.met]
+        return f"{self.promised} {_MET[self.met]}" if self.promised else self.judgements[self.met]
 
 
 @dataclass(frozen=True)
@@ -92,7 +96,7 @@ def lead(evidence: Evidence) -> str:
         return "Every part passed."
     if evidence.injects_fault and unnoticed(evidence):
         return f"The fault bit, no request failed, and {kept}."
-    if evidence.restores == "configuration":
+    if is_configuration(evidence):
         return "The loss was seen, every object came back as it was, and every objective was met."
     if evidence.injects_fault:
         return f"The fault bit, the service recovered, and {kept}."
@@ -108,8 +112,8 @@ def actuals(evidence: Evidence) -> list[Actual]:
     """
     if evidence.kind == "gameday":
         return []
-    if evidence.restores == "configuration":  # it holds no data that could be lost
-        return [_recovery_time(evidence), _restored_data(evidence)]
+    if is_configuration(evidence):  # it holds no data that could be lost
+        return [_recovery_time(evidence), _configuration(evidence)]
     return [_recovery_time(evidence), _data_loss(evidence), _restored_data(evidence)]
 
 
@@ -163,6 +167,31 @@ def milestones(evidence: Evidence) -> list[Milestone]:
 def is_drill(evidence: Evidence) -> bool:
     """Whether the run is about a backup and its restore."""
     return evidence.kind == "drill"
+
+
+def is_configuration(evidence: Evidence) -> bool:
+    """Whether the run is about the objects of namespaces, and no data."""
+    return evidence.restores == "configuration"
+
+
+def came_back(evidence: Evidence) -> str:
+    """How the configuration came back, in one sentence."""
+    checks = evidence.verification.checks
+    if not checks:
+        return "What came back was not compared with what was there before."
+    differing = sum(check.passed is False for check in checks)
+    if not differing:
+        return "Every object came back as it was."
+    return f"{differing} object{' is' if differing == 1 else 's are'} not as before."
+
+
+def restored_from(evidence: Evidence) -> str:
+    """Where a configuration came back from, in words; empty where nothing was fetched."""
+    backup = evidence.backup
+    if backup is None or not backup.id:
+        return ""
+    taken = f", of {backup.taken_at}" if backup.taken_at else ""
+    return f"{RESTORED_FROM.get(backup.method, backup.method)} {backup.id}{taken}"
 
 
 def job_rows(evidence: Evidence) -> list[LedgerClass]:
@@ -332,14 +361,18 @@ def _restored_data(evidence: Evidence) -> Actual:
     parts = [*bad, *(["checks passed"] if total else [])]
     if evidence.data.acknowledged is not None:
         parts.append(f"the audit's self-test: {evidence.data.self_test}")
-    name = (
-        "Configuration"
-        if evidence.restores == "configuration"
-        else "Restored data"
-        if is_drill(evidence)
-        else "Data after the heal"
-    )
+    name = "Restored data" if is_drill(evidence) else "Data after the heal"
     return Actual(name, f"{passed} of {total}" if total else UNKNOWN, "", met, None, ", ".join(parts))
+
+
+def _configuration(evidence: Evidence) -> Actual:
+    checks = evidence.verification.checks
+    differing = sum(check.passed is False for check in checks)
+    known = bool(checks) and all(check.passed is not None for check in checks)
+    met = False if differing else True if known else None
+    actual = f"{differing} differ{'s' if differing == 1 else ''}" if differing else "as before" if known else UNKNOWN
+    detail = "every object held against what was there before" if checks else "nothing was compared"
+    return Actual("Configuration", actual, "", met, None, detail, _AS_BEFORE)
 
 
 def _share(actual_s: float | None, promised_s: float) -> float | None:

@@ -13,10 +13,11 @@ from typing import Any
 
 import pytest
 import yaml
-from cluster import manifests
+from cluster import manifests, velero
 from cluster.application import ALLOWED
 from cluster.roles import bound
 from cluster.standin.server import Standin
+from cluster.velero import Velero
 
 import ftchaos
 from ftchaos import engine, evidence, notes, planning, platforms
@@ -168,6 +169,27 @@ def test_namespace_is_lost_comes_back_from_its_manifests_and_is_as_it_was(place:
     assert [] == list((place.folder / "state" / "runs").glob("*"))
     secret = SECRET.encode()
     assert not [one for one in (place.folder / "reports").rglob("*") if one.is_file() and secret in one.read_bytes()]
+    assert_tells_of_a_configuration(place, "restored from the manifests in deploy")
+
+
+def assert_tells_of_a_configuration(place: Place, *words: str) -> None:
+    """The pages of the newest run, for people and for tickets, have these words and none of databases."""
+    folder = max((place.folder / "reports").glob("*-config-restore-*"))
+    pages = [(folder / name).read_text() for name in ("report.html", "report.md")]
+    shown = [pages[0].partition("</style>")[2], pages[1]]
+    of_databases = (
+        "data loss",
+        "RPO",
+        "backup age",
+        "restored data",
+        "public address",
+        "writes",
+        "replay",
+        "the service",
+    )
+
+    assert [] == [one for page in shown for one in of_databases if one in page]
+    assert [] == [one for one in words if one not in pages[1]]
 
 
 def drop(kind: str) -> Callable[[list[Obj]], None]:
@@ -334,6 +356,47 @@ def test_namespace_comes_back_from_a_git_repository(place: Place) -> None:
     assert found.backup is not None
     assert 40 == len(found.backup.id or "")
     assert before == place.state()
+
+
+def unlabelled(state: dict[str, Obj]) -> dict[str, Obj]:
+    """What was declared beside Velero, without the label that it leaves on all that it restored."""
+    found = {name: one for name, one in state.items() if velero.SPACE not in name.split("/")}
+    for one in found.values():
+        (one["metadata"].get("labels") or {}).pop("velero.io/restore-name", None)
+        if one["metadata"].get("labels") == {}:
+            del one["metadata"]["labels"]
+    return found
+
+
+def test_namespace_comes_back_from_a_backup_of_velero(place: Place) -> None:
+    place.config()
+    before = place.state()
+    with Velero(place.cluster, application()):
+        found = place.run()
+
+    assert "passed" == found.verdict, told(found)
+    assert found.backup is not None
+    assert (velero.NAME, "velero", velero.TAKEN_AT) == (found.backup.id, found.backup.method, found.backup.taken_at)
+    assert before == unlabelled(place.state())
+    assert [] == place.cluster.all("velero.io/v1", "Restore")
+    assert_tells_of_a_configuration(place, f"restored from the Velero backup {velero.NAME}")
+
+
+def test_what_velero_does_not_bring_back_is_found_and_what_it_brought_is_removed(place: Place) -> None:
+    place.config()
+    backup = application()
+    drop("NetworkPolicy")(backup)
+    more(backup)
+    before = place.state()
+    with Velero(place.cluster, backup):
+        found = place.run()
+    reasons = told(found)
+
+    assert "failed" == found.verdict
+    assert "NetworkPolicy app/api: is not there any more" in reasons
+    assert "ConfigMap app/more: is there, and was not before" in reasons
+    assert before == unlabelled(place.state())
+    assert_tells_of_a_configuration(place, "2 objects are not as before")
 
 
 def _restore(place: Place, undo: UndoLog) -> None:

@@ -142,6 +142,7 @@ class ConfigurationPlatform:
     def describe(self) -> dict[str, Any]:
         recovery = self.recovery()
         told = [str(one) for one in recovery.drift]
+        drift = f"{len(told)}: {'; '.join(told)}" if told else "none"
         return {
             "mode": recovery.method,
             "settings": {
@@ -149,7 +150,7 @@ class ConfigurationPlatform:
                 "cluster": recovery.access.place.cluster,
                 "namespaces": ", ".join(recovery.lost),
                 "restored from": "; ".join(recovery.makes()),
-                "drift before the loss": f"{len(told)}: {'; '.join(told)}" if told else "none",
+                "drift before the loss": drift if recovery.written else "unknown, as no manifests are compared",
             },
         }
 

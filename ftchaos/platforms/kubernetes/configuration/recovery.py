@@ -189,7 +189,7 @@ class ConfigurationRecovery:
         if found.objects != known.objects:
             raise StepFailed("the manifests have changed since the drill began", "run again")
         if self.drift:
-            told = f"; {len(self.drift)} drifts of before are lost: {_listed([str(one) for one in self.drift])}"
+            told = f"; drift of {len(self.drift)} from before is lost with the namespace"
         facts = {"backup": found.as_fact(self.method), "drift": [str(one) for one in self.drift]}
         return Step(f"{found.words}{told}", facts=facts)
 
