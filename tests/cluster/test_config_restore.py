@@ -27,7 +27,7 @@ from ftchaos.platforms.kubernetes import access as way
 from ftchaos.platforms.kubernetes import lease
 from ftchaos.platforms.kubernetes.access import Access
 from ftchaos.platforms.kubernetes.access import Place as Where
-from ftchaos.platforms.kubernetes.calls import CALLS
+from ftchaos.platforms.kubernetes.calls import CALLS, in_table
 from ftchaos.platforms.kubernetes.configuration import making, objects, recovery
 from ftchaos.platforms.kubernetes.faults import settling
 from ftchaos.undo import UndoLog
@@ -83,7 +83,7 @@ def accesses(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[list[A
     monkeypatch.setenv("FTCHAOS_STATE", str(tmp_path / "state"))
     yield made
 
-    assert set() == {(one.verb, one.resource) for each in made for one in each.calls} - {
+    assert set() == {(one.verb, in_table(one.resource)) for each in made for one in each.calls} - {
         (one.verb, one.resource) for one in CALLS
     }
 
@@ -278,6 +278,25 @@ def _unknown(place: Place) -> None:
     place.write([*application(), {"apiVersion": "cert-manager.io/v1", "kind": "Certificate", "metadata": metadata}])
 
 
+def _custom(place: Place) -> None:
+    place.cluster.create(velero.definition("Widget", "example.com"))
+    metadata = {"name": "one", "namespace": SPACE}
+    place.cluster.create({"apiVersion": "example.com/v1", "kind": "Widget", "metadata": metadata})
+
+
+def _silent(place: Place) -> None:
+    place.cluster.create(velero.definition("Widget", "example.com"))
+    place.cluster.fail_next("ServiceUnavailable", "get", times=100, path="/apis/example.com/v1")
+
+
+def _narrow(place: Place) -> None:
+    kubeconfig = bound(place.cluster, "configuration", SPACE)
+    path = "/apis/rbac.authorization.k8s.io/v1/clusterroles/ftchaos-configuration"
+    rules = [one for one in place.cluster.request("GET", path)["rules"] if one.get("resources") != ["*"]]
+    place.cluster.request("PATCH", path, {"rules": rules})
+    place.config(manifests="deploy", kubeconfig=str(kubeconfig))
+
+
 def _lease_at_home(place: Place) -> None:
     place.config(manifests="deploy", lease_namespace=SPACE)
 
@@ -288,6 +307,9 @@ REFUSED: dict[str, tuple[Callable[[Place], None], str]] = {
     "no permission": (_reader, "is not allowed to these credentials"),
     "an unknown kind": (_unknown, "of a kind that this drill cannot restore"),
     "the lease's namespace": (_lease_at_home, "app holds the lease of this run, and would be lost"),
+    "a custom resource": (_custom, "Widget app/one would be gone for good"),
+    "a silent API": (_silent, "does not say what it serves at /apis/example.com/v1"),
+    "kinds that may not be listed": (_narrow, "whether the kind EndpointSlice would be lost cannot be seen"),
     "no Velero": (lambda place: place.config(), "Velero is not installed"),
 }
 
@@ -301,6 +323,16 @@ def test_what_could_not_be_put_back_is_refused_before_anything_is_touched(which:
     with pytest.raises(Refused, match=words):
         place.run()
     assert before == place.state()
+
+
+def test_objects_of_other_kinds_that_a_restored_one_makes_again_do_not_stop_the_drill(place: Place) -> None:
+    api = place.cluster.request("GET", f"/apis/apps/v1/namespaces/{SPACE}/deployments/api")
+    owner = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "api", "uid": api["metadata"]["uid"]}
+    metadata = {"name": "one", "namespace": SPACE, "ownerReferences": [{**owner, "controller": True}]}
+    place.cluster.create(velero.definition("Widget", "example.com"))
+    place.cluster.create({"apiVersion": "example.com/v1", "kind": "Widget", "metadata": metadata})
+
+    assert "passed" == place.run().verdict
 
 
 def test_account_with_the_printed_roles_may_run_the_drill(place: Place) -> None:

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from ftchaos.cli import policy as command
 from ftchaos.platforms.kubernetes import policy
-from ftchaos.platforms.kubernetes.calls import CALLS, KINDS, RESOURCES, Action, needed
+from ftchaos.platforms.kubernetes.calls import CALLS, DISCOVERY, KINDS, RESOURCES, Action, needed
 
 HARMFUL = {"patch", "delete", "update", "deletecollection"}
 
@@ -48,22 +48,27 @@ def test_whoever_harms_may_take_the_one_lease_of_the_cluster_and_who_reads_may_n
 
         assert ("ftchaos-lease", "locks") == (role["metadata"]["name"], role["metadata"]["namespace"])
         assert [(["create"], None), (["get", "patch"], ["ftchaos"])] == rules
-        assert not any("leases" in rule["resources"] for one in others for rule in one["rules"])
+        assert not any("leases" in rule.get("resources", ()) for one in others for rule in one["rules"])
     assert "leases" not in str(policy.documents("read", ["app"]))
 
 
 def test_no_role_for_losing_a_namespace_is_in_it_and_all_that_is_read_there_is_allowed_everywhere() -> None:
     cluster, _ = policy.documents("configuration", ["app"])
-    allowed = {(verb, rule["resources"][0]) for rule in cluster["rules"] for verb in rule["verbs"]}
+    allowed = {(verb, rule.get("resources", [DISCOVERY])[0]) for rule in cluster["rules"] for verb in rule["verbs"]}
 
     assert set() == {(one.verb, one.resource) for one in CALLS if one.kind in ("read", "configuration")} - allowed
+    assert {"nonResourceURLs": ["/api/*", "/apis", "/apis/*"], "verbs": ["get"]} in cluster["rules"]
 
 
-def test_no_rule_has_a_wildcard() -> None:
+def test_no_rule_has_a_wildcard_but_that_whoever_deletes_namespaces_may_list_all_that_they_hold() -> None:
+    found = []
     for kind in KINDS:
         for document in policy.documents(kind):
             for rule in document["rules"]:
-                assert "*" not in [*rule["apiGroups"], *rule["resources"], *rule["verbs"]]
+                if "*" in [*rule.get("apiGroups", ()), *rule.get("resources", ()), *rule["verbs"]]:
+                    found.append((kind, rule))
+
+    assert [("configuration", {"apiGroups": ["*"], "resources": ["*"], "verbs": ["list"]})] == found
 
 
 def test_each_line_of_the_table_stands_there_once() -> None:

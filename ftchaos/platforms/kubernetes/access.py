@@ -22,7 +22,7 @@ from kubernetes.config import kube_config  # type: ignore[import-untyped]
 from ftchaos import clock
 from ftchaos.errors import Inconclusive, Invalid, Refused
 from ftchaos.platforms.kubernetes import failures, upgrades
-from ftchaos.platforms.kubernetes.calls import RESOURCES, Action
+from ftchaos.platforms.kubernetes.calls import RESOURCES, Action, path_of
 from ftchaos.platforms.kubernetes.failures import ApiFailed, Denied, Unanswered
 from ftchaos.platforms.kubernetes.place import IN_CLUSTER, Call, Place
 
@@ -146,7 +146,7 @@ class Access:
         headers: dict[str, str] = {"User-Agent": "ftchaos"}
         self._client.update_params_for_auth(headers, [], ["BearerToken"])
         proxied = isinstance(self._client.rest_client.pool_manager, urllib3.ProxyManager)
-        path = RESOURCES[resource].path(namespace, name)
+        path = path_of(resource, namespace, name)
         return upgrades.of(self._client.configuration, path, headers, proxied=proxied)
 
     def get(self, resource: str, namespace: str, name: str) -> Obj | None:
@@ -219,7 +219,7 @@ class Access:
         asked = list(query.items())
         try:
             self._client.update_params_for_auth(headers, asked, ["BearerToken"])
-            url = self._client.configuration.host + RESOURCES[resource].path(namespace, "")
+            url = self._client.configuration.host + path_of(resource, namespace)
             return self._client.rest_client.request(
                 "GET", url, query_params=asked, headers=headers, _preload_content=False,
                 _request_timeout=(CONNECT_S, WATCH_S + READ_S),
@@ -335,7 +335,7 @@ class Access:
         try:
             with self._lock:  # a token that has expired is fetched anew, once
                 self._client.update_params_for_auth(headers, asked, ["BearerToken"])
-            url = self._client.configuration.host + RESOURCES[resource].path(namespace, name)
+            url = self._client.configuration.host + path_of(resource, namespace, name)
             answer = self._client.rest_client.request(
                 _METHODS[verb], url, query_params=asked, headers=headers, body=body,
                 _request_timeout=(CONNECT_S, READ_S),

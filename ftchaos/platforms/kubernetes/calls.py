@@ -18,6 +18,8 @@ CUT_OFF = "cut-off"  # of databases
 VELERO = "velero"  # a way of restoring a configuration
 LEASE = "lease"  # no fault: the lock that each run holds which harms something
 LEASE_NAME = "ftchaos"
+DISCOVERY = "/apis"  # no resource: what the server serves; the name of a call is its path
+ANY = "*"  # all that a namespace holds; a call names the kind, like ``widgets.v1.example.com``
 FORWARD = "forward"  # no fault: what lets clients reach a database in the cluster
 
 
@@ -76,8 +78,25 @@ RESOURCES = {
         Resource("rbac.authorization.k8s.io", "roles"),
         Resource("velero.io", "backups"),
         Resource("velero.io", "restores"),
+        Resource("", DISCOVERY, namespaced=False),
+        Resource("*", ANY),
     )
 }
+
+
+def path_of(resource: str, namespace: str = "", name: str = "") -> str:
+    """Where a resource is: one of the table, or another as ``plural.version.group``, which is empty for the core."""
+    if resource == DISCOVERY:
+        return name
+    if (known := RESOURCES.get(resource)) is None:
+        plural, version, group = resource.split(".", 2)
+        known = Resource(group, plural, version=version)
+    return known.path(namespace, name)
+
+
+def in_table(resource: str) -> str:
+    """As the table has a resource."""
+    return resource if resource in RESOURCES else ANY
 
 
 @dataclass(frozen=True)
@@ -180,6 +199,8 @@ CALLS: tuple[Operation, ...] = (
     Operation("configuration", "list", "pods", everywhere=True),
     Operation("configuration", "list", "replicasets", everywhere=True),
     *(Operation("configuration", verb, one, everywhere=True) for one in RESTORED for verb in WRITES),
+    Operation("configuration", "get", DISCOVERY),
+    Operation("configuration", "list", ANY, everywhere=True),
     Operation("configuration", "list", "backups", (VELERO,), everywhere=True),
     Operation("configuration", "create", "restores", (VELERO,), everywhere=True),
     Operation("configuration", "get", "restores", (VELERO,), everywhere=True),

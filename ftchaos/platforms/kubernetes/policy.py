@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ftchaos.platforms.kubernetes.calls import CALLS, LEASE, LEASE_NAME, RESOURCES, Kind, Operation
+from ftchaos.platforms.kubernetes.calls import CALLS, DISCOVERY, LEASE, LEASE_NAME, RESOURCES, Kind, Operation
 
 SECRETS = "secrets"
 NAME = "ftchaos-{kind}"
@@ -76,6 +76,8 @@ def _rules(operations: Iterable[Operation], namespaces: Sequence[str]) -> list[d
 
 
 def _rule(resource: str, verbs: list[str], namespaces: Sequence[str]) -> dict[str, Any]:
+    if resource == DISCOVERY:
+        return {"nonResourceURLs": ["/api/*", DISCOVERY, f"{DISCOVERY}/*"], "verbs": verbs}
     rule: dict[str, Any] = {"apiGroups": [RESOURCES[resource].group], "resources": [resource], "verbs": verbs}
     if resource == "namespaces" and namespaces:
         rule["resourceNames"] = ["kube-system", *namespaces]

@@ -28,6 +28,7 @@ class Mishap:
 
     Attributes:
         resource: ``pods``, or with a subresource ``pods/eviction``.
+        path: of the whole request, for what is no resource.
         skip: how many go well before.
         times: how many it happens to.
         after: whether they take effect nevertheless.
@@ -39,6 +40,7 @@ class Mishap:
     resource: str = ""
     namespace: str = ""
     name: str = ""
+    path: str = ""
     skip: int = 0
     times: int = 1
     after: bool = False
@@ -54,6 +56,7 @@ class Mishap:
             (self.verb, asked.verb),
             (self.resource, full),
             (self.namespace, asked.namespace),
+            (self.path, asked.path),
             (self.name, asked.name),
         )
         if self.times <= 0 or any(one and one != other for one, other in wanted):

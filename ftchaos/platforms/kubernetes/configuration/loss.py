@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from ftchaos.errors import Refused
 from ftchaos.platforms.kubernetes import inventory as stock
 from ftchaos.platforms.kubernetes import survey
-from ftchaos.platforms.kubernetes.calls import CALLS, VELERO, Action
-from ftchaos.platforms.kubernetes.configuration import making, objects
+from ftchaos.platforms.kubernetes.calls import ANY, CALLS, DISCOVERY, VELERO, Action
+from ftchaos.platforms.kubernetes.configuration import making, objects, others
 from ftchaos.platforms.kubernetes.inventory import Inventory
 from ftchaos.platforms.kubernetes.manifests import Name, Obj
 
@@ -61,6 +61,7 @@ def ensure_allowed(access: Access, *, velero: bool) -> None:
         Refused: something of it is not allowed.
     """
     needed = [one for one in CALLS if one.kind == "configuration" and (velero or VELERO not in one.manners)]
+    needed = [one for one in needed if one.resource not in (ANY, DISCOVERY)]  # each is read before anything is lost
     asked = []
     for one in needed:
         named = one.resource == "namespaces" and one.verb != "create"  # a role may allow it of these alone
@@ -157,6 +158,11 @@ def _ensure_nothing_stays_lost(access: Access, found: Inventory) -> None:
         raise Refused(
             f"{_listed(bare)} would be gone for good: no workload that is restored has made it",
             "remove it, or let a Deployment have it",
+        )
+    if custom := others.found(access, spaces):
+        raise Refused(
+            f"{_listed(custom)} would be gone for good: this drill keeps and restores no such kinds",
+            f"choose namespaces without them: --namespace; it knows {', '.join(objects.ORDER)}",
         )
 
 

@@ -1,0 +1,81 @@
+"""What else namespaces hold: objects of kinds that nobody here keeps, restores or makes again, custom resources first.
+
+They would be lost for good with their namespace, so they are seen by asking the cluster which kinds it serves, and a
+namespace that holds one is not lost. Kinds that can only be read, as those of metrics, are measured and not written.
+
+Source: Kubernetes API concepts, discovery; ``kubectl api-resources --namespaced --verbs=list,create``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ftchaos.errors import Refused
+from ftchaos.platforms.kubernetes.calls import DISCOVERY, RESOURCES
+from ftchaos.platforms.kubernetes.configuration import objects
+from ftchaos.platforms.kubernetes.failures import ApiFailed, Denied
+from ftchaos.platforms.kubernetes.manifests import Name
+
+if TYPE_CHECKING:
+    from ftchaos.platforms.kubernetes.access import Access
+
+KEPT = {(RESOURCES[one].group, one) for one in objects.ORDER.values()}
+MADE_AGAIN = {
+    ("", "endpoints"), ("", "events"), ("events.k8s.io", "events"), ("coordination.k8s.io", "leases"),
+}  # fmt: skip
+"""The cluster or running programs write them by themselves, without naming an owner."""
+JUDGED = {("", "pods"), ("", "persistentvolumeclaims"), ("apps", "replicasets")}
+"""Those that :mod:`ftchaos.platforms.kubernetes.configuration.loss` refuses by rules of their own."""
+
+
+def found(access: Access, namespaces: Sequence[str]) -> list[str]:
+    """All objects of other kinds, by kind and name.
+
+    Raises:
+        Refused: the cluster does not say which kinds there are, or of one not which objects.
+    """
+    seen = []
+    for resource, kind in _kinds(access):
+        for namespace in namespaces:
+            try:
+                listed = list(access.pages(resource, namespace))
+            except ApiFailed as error:
+                if error.is_absent:  # its definition was removed meanwhile
+                    continue
+                raise
+            except Denied as error:
+                raise Refused(
+                    f"whether the kind {kind} would be lost cannot be seen: {error.fact}", error.hint
+                ) from error
+            names = [Name(kind, namespace, str(one["metadata"]["name"])) for one in listed]
+            seen += [str(name) for name, one in zip(names, listed, strict=True) if objects.is_written(name, one)]
+    return seen
+
+
+def _kinds(access: Access) -> Iterator[tuple[str, str]]:
+    """Each other kind that a namespace can hold, as calls name it and as people do."""
+    groups = [("", "v1"), *_groups(access)]
+    for group, version in groups:
+        path = f"{DISCOVERY}/{group}/{version}" if group else f"/api/{version}"
+        for one in _asked(access, path).get("resources") or ():
+            plural = str(one["name"])
+            is_held = one.get("namespaced") and "/" not in plural and {"list", "create"} <= set(one.get("verbs") or ())
+            if is_held and (group, plural) not in KEPT | MADE_AGAIN | JUDGED:
+                yield f"{plural}.{version}.{group}", str(one["kind"])
+
+
+def _groups(access: Access) -> list[tuple[str, str]]:
+    """Each group with the version that the cluster prefers."""
+    listed = _asked(access, DISCOVERY).get("groups") or ()
+    return [(str(one["name"]), str(one["preferredVersion"]["version"])) for one in listed]
+
+
+def _asked(access: Access, path: str) -> dict[str, Any]:
+    try:
+        return access.call("get", DISCOVERY, name=path)
+    except ApiFailed as error:
+        raise Refused(
+            f"the cluster does not say what it serves at {path}, so neither what would be lost: {error.fact}",
+            "see `kubectl get apiservices`; a namespace cannot be deleted either until all of them answer",
+        ) from error
