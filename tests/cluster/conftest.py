@@ -12,10 +12,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cluster.configured import Place
 from cluster.manifests import namespace
 from cluster.standin import staging
 from cluster.standin.reach import Reach
 from cluster.standin.server import Standin
+
+from ftchaos.platforms.kubernetes import access
+from ftchaos.platforms.kubernetes.access import Access
+from ftchaos.platforms.kubernetes.calls import CALLS, in_table
+from ftchaos.platforms.kubernetes.configuration import making, recovery
+from ftchaos.platforms.kubernetes.faults import settling
 
 REAL = os.environ.get("FTCHAOS_TEST_KUBECONFIG", "")
 
@@ -62,3 +69,25 @@ def space(reached: Reach) -> Iterator[str]:
     reached.until(lambda: reached.all("v1", "ConfigMap", name), accounts)
     yield name
     reached.core.delete_namespace(name)
+
+
+@pytest.fixture
+def place(cluster: Standin, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Place]:
+    """An application to lose; fails a test in which a call was made that the table, and so the roles, do not have."""
+    made: list[Access] = []
+    begin = Access.__post_init__
+
+    def noted(self: Access) -> None:
+        begin(self)
+        made.append(self)
+
+    monkeypatch.setattr(Access, "__post_init__", noted)
+    monkeypatch.setattr(access, "FIRST_WAIT_S", 0.01)
+    for module in (making, recovery, settling):
+        monkeypatch.setattr(module, "EVERY_S", 0.02)
+    monkeypatch.setenv("FTCHAOS_STATE", str(tmp_path / "state"))
+    yield Place(cluster, tmp_path)
+
+    assert set() == {(one.verb, in_table(one.resource)) for each in made for one in each.calls} - {
+        (one.verb, one.resource) for one in CALLS
+    }

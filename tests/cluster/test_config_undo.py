@@ -1,0 +1,116 @@
+"""Wherever a drill of the configuration dies, its undo puts every object back."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from cluster.configured import Place
+
+import ftchaos
+from ftchaos import notes, planning, platforms
+from ftchaos.errors import FtchaosError
+from ftchaos.platforms.kubernetes import access as way
+from ftchaos.platforms.kubernetes.configuration import making
+from ftchaos.platforms.kubernetes.faults import settling
+from ftchaos.undo import UndoLog
+
+
+def _restore(place: Place, undo: UndoLog) -> None:
+    """All that the drill calls, as far as it comes."""
+    drill = place.plan().platform.recovery()
+    with suppress(FtchaosError):
+        drill.destroy(undo, "run", lambda: None)
+        drill.detect(0.0)
+        drill.decide("last")
+        drill.provision()
+        drill.restore(lambda done, total: None)
+
+
+def _undo_log() -> UndoLog:
+    path = notes.undo_log("run")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    return UndoLog(path)
+
+
+@pytest.mark.parametrize("effect", [False, True])
+def test_death_at_each_write_is_undone_object_by_object(
+    place: Place, effect: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, number, died = place.state(), 0, True
+    planning.preview(place.plan())
+    asked = len([one for one in place.cluster.requests(writes=True) if one["resource"] == "selfsubjectaccessreviews"])
+    while died:
+        number += 1
+        undo = _undo_log()
+        place.cluster.stop_at(asked + number, effect=effect, hang_up=True, writes=True)
+        with monkeypatch.context() as hasty:
+            hasty.setattr(way, "ATTEMPTS", 1)
+            hasty.setattr(making, "GONE_S", 3.0)
+            _restore(place, undo)
+        died = place.cluster.stopped
+        place.cluster.resume()
+        healed = undo.heal(platforms.heal)
+        again = undo.heal(platforms.heal)
+
+        assert [] == healed.failed, number
+        assert [] == again.healed
+        assert before == place.state(), number
+        assert [] == list((place.folder / "state" / "runs").glob("*.secret"))
+    assert number > 12
+
+
+def test_heal_that_died_is_completed_by_the_next_and_keeps_its_file_until_then(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = place.state()
+    for number in (1, 4, 9):
+        undo = _undo_log()
+        place.plan().platform.recovery().destroy(undo, "run", lambda: None)
+        place.cluster.stop_at(number, effect=number == 4, hang_up=True, writes=True)
+        with monkeypatch.context() as hasty:
+            hasty.setattr(settling, "SETTLED_S", 0.0)
+            hasty.setattr(way, "ATTEMPTS", 1)
+            first = undo.heal(platforms.heal)
+        place.cluster.resume()
+        modes = [one.stat().st_mode & 0o777 for one in (place.folder / "state" / "runs").glob("*.secret")]
+        second = undo.heal(platforms.heal)
+
+        assert 2 == len(first.failed), number
+        assert [0o600] == modes
+        assert [] == second.failed
+        assert before == place.state(), number
+
+
+def test_killed_drill_is_undone_by_recover(place: Place) -> None:
+    before = place.state()
+    environment = {**os.environ, "PYTHONPATH": str(Path(ftchaos.__file__).parent.parent)}
+    command = [sys.executable, "-m", "ftchaos"]
+    options = ["--environment", "staging", "--reports", "reports"]
+    place.cluster.clear()
+    place.cluster.fail_next("HangUp", "create", "deployments", slow_s=60.0)
+    with (place.folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [*command, "drill", "config-restore", *options], cwd=place.folder, env=environment, stdout=log, stderr=log
+        )
+        place.cluster.until(
+            lambda: any(one["verb"] == "create" and one["resource"] == "services" for one in place.cluster.requests()),
+            "the drill",
+        )
+        process.kill()
+        process.wait()
+    place.cluster.clear()
+    harmed = place.state()
+    done = subprocess.run([*command, "recover"], cwd=place.folder, env=environment, capture_output=True, check=False)
+    again = subprocess.run([*command, "recover"], cwd=place.folder, env=environment, capture_output=True, check=False)
+
+    assert 0 == done.returncode, done.stderr
+    assert before != harmed
+    assert before == place.state()
+    assert b"nothing to recover" in again.stdout
+    assert [] == list((place.folder / "state" / "runs").glob("*"))
