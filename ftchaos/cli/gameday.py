@@ -145,17 +145,19 @@ def schedule(plan: str, to: str, environment: str | None, config: str | None, ou
     plans.ensure_playable(loaded)
     where = environment or loaded.plan.environment
     configured = configuration.load(Path(config) if config else None)
+    settings = configured.environment(where)
     wanted = schedules.Wanted(
         loaded,
         plan,
         where,
-        configured.environment(where).platform,
+        settings.platform,
         configured.path.read_bytes() if configured.path else None,
         given["image"],
         given["namespace"],
         shutil.which("ftchaos") or "/usr/bin/ftchaos",
         Path(given["folder"]),
         given["user"],
+        settings.kubernetes,
     )
     text = schedules.text(wanted, to)
     if output is None:

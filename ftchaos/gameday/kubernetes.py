@@ -1,7 +1,8 @@
 """A plan as Kubernetes manifests: an account that may do no more than it must, and a CronJob.
 
 The lab and AWS need nothing of the cluster's API, so that there the account's role is empty and its token is not even
-mounted. On Kubernetes the role covers what harms and heals pods in the one namespace, and no secrets.
+mounted. On Kubernetes the roles are those that ``ftchaos policy kubernetes --kind faults`` prints for the environment,
+under the name of the plan.
 """
 
 from __future__ import annotations
@@ -10,21 +11,13 @@ from typing import Any
 
 import yaml
 
+from ftchaos.errors import Invalid
 from ftchaos.gameday.schedule import HEAL_S, Wanted
+from ftchaos.platforms.kubernetes import policy
+from ftchaos.platforms.kubernetes.place import IN_CLUSTER
 
 USER = 10001
 LONGEST_NAME = 52
-RULES: list[dict[str, Any]] = [
-    {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch", "delete"]},
-    {"apiGroups": [""], "resources": ["services", "endpoints"], "verbs": ["get", "list", "watch"]},
-    {"apiGroups": ["apps"], "resources": ["deployments", "statefulsets"], "verbs": ["get", "list", "watch"]},
-    {"apiGroups": ["apps"], "resources": ["deployments/scale", "statefulsets/scale"], "verbs": ["get", "patch"]},
-    {
-        "apiGroups": ["networking.k8s.io"],
-        "resources": ["networkpolicies"],
-        "verbs": ["get", "list", "create", "delete"],
-    },
-]
 _PLAN, _CONFIG, _DATA = "/etc/ftchaos/plan.yaml", "/etc/ftchaos/ftchaos.yaml", "/var/lib/ftchaos"
 
 
@@ -45,10 +38,10 @@ _Dumper.add_representer(
 
 
 def manifests(wanted: Wanted) -> str:
-    """ServiceAccount, Role, RoleBinding, ConfigMap, PersistentVolumeClaim and CronJob, as one YAML stream.
+    """ServiceAccount, roles with their bindings, ConfigMap, PersistentVolumeClaim and CronJob, as one YAML stream.
 
     Raises:
-        Invalid: the plan's name is too long for a CronJob.
+        Invalid: the plan's name is too long for a CronJob, or a pod could not reach the cluster of the environment.
     """
     if len(wanted.name) > LONGEST_NAME:
         fact = f"{wanted.name!r} is longer than the {LONGEST_NAME} characters of a CronJob's name"
@@ -64,14 +57,7 @@ def documents(wanted: Wanted) -> list[dict[str, Any]]:
         files["ftchaos.yaml"] = _Literal(wanted.config.decode())
     return [
         _object(wanted, "v1", "ServiceAccount", automountServiceAccountToken=False),
-        _object(wanted, "rbac.authorization.k8s.io/v1", "Role", rules=RULES if reaches_api else []),
-        _object(
-            wanted,
-            "rbac.authorization.k8s.io/v1",
-            "RoleBinding",
-            roleRef={"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": wanted.name},
-            subjects=[{"kind": "ServiceAccount", "name": wanted.name, "namespace": wanted.namespace}],
-        ),
+        *(_roles(wanted) if reaches_api else []),
         _object(wanted, "v1", "ConfigMap", data=files),
         _object(
             wanted,
@@ -94,6 +80,27 @@ def documents(wanted: Wanted) -> list[dict[str, Any]]:
             },
         ),
     ]
+
+
+def _roles(wanted: Wanted) -> list[dict[str, Any]]:
+    """What the environment takes, each role with its binding; all but that of the one lease belong to this plan."""
+    given = wanted.kubernetes
+    if given is None or not given.namespaces or given.context != IN_CLUSTER:
+        raise Invalid(
+            f"a pod has no kubeconfig for the environment {wanted.environment!r}",
+            f"name with --config one that says kubernetes: {{context: {IN_CLUSTER}, namespaces: [NAME]}}",
+        )
+    secret = given.mysql.secret if given.mysql else ""
+    found = []
+    subjects = [{"kind": "ServiceAccount", "name": wanted.name, "namespace": wanted.namespace}]
+    for role in policy.documents("faults", given.namespaces, secret=secret, lease_namespace=given.lease_namespace):
+        ours = {**role["metadata"], "name": wanted.name, "labels": _labels(wanted)}
+        if role["metadata"]["name"] != policy.LEASE_ROLE:
+            role["metadata"] = ours
+        reference = {"apiGroup": policy.GROUP, "kind": role["kind"], "name": role["metadata"]["name"]}
+        binding = {"apiVersion": role["apiVersion"], "kind": f"{role['kind']}Binding", "metadata": ours}
+        found += [role, {**binding, "roleRef": reference, "subjects": subjects}]
+    return found
 
 
 def _job(wanted: Wanted, reaches_api: bool) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from ftchaos import cloud
 from ftchaos.errors import Invalid
 from ftchaos.gameday.plan import Loaded, Schedule
 
@@ -25,7 +26,8 @@ class Wanted:
         environment: where the parts run, with its platform.
         config: the content of the configuration; None for the defaults.
         image: container image that has ``ftchaos``.
-        namespace: of Kubernetes.
+        namespace: of Kubernetes, where the CronJob is.
+        kubernetes: the cluster and the namespaces that the parts harm, where the environment is on Kubernetes.
         program: how the command is called on a machine.
         folder: working folder there: reports and state lie in it.
         user: who it runs as there.
@@ -41,6 +43,7 @@ class Wanted:
     program: str = "ftchaos"
     folder: Path = Path("/var/lib/ftchaos")
     user: str = "ftchaos"
+    kubernetes: cloud.Kubernetes | None = None
 
     @property
     def name(self) -> str:

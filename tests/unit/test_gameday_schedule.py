@@ -15,11 +15,14 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from ftchaos import cloud
 from ftchaos.errors import Invalid
 from ftchaos.gameday import github, kubernetes, schedule, systemd
 from ftchaos.gameday.schedule import Wanted
+from ftchaos.platforms.kubernetes import policy
 
 SCHEDULED = samples.PLAN.replace("parts:", "schedule: {cron: '0 9 15 1,4,7,10 *', start_within: 30m}\nparts:")
+CLUSTER = cloud.Kubernetes(context="in-cluster", namespaces=["app", "queue"])
 IMAGE = "registry.example/ftchaos@sha256:" + "a" * 64
 
 
@@ -31,10 +34,12 @@ def _wanted(where: Path, text: str = SCHEDULED, **more: Any) -> Wanted:
 
 @pytest.mark.parametrize("platform", ["lab", "aws", "kubernetes"])
 def test_the_manifests_are_valid_kubernetes(tmp_path: Path, platform: str) -> None:
-    text = schedule.text(_wanted(tmp_path, platform=platform, config=b"objectives: {rto: 4h}\n"), "kubernetes")
+    more = {"config": b"objectives: {rto: 4h}\n", "kubernetes": CLUSTER if platform == "kubernetes" else None}
+    text = schedule.text(_wanted(tmp_path, platform=platform, **more), "kubernetes")
 
     documents = list(yaml.safe_load_all(text))
-    kinds = ["ServiceAccount", "Role", "RoleBinding", "ConfigMap", "PersistentVolumeClaim", "CronJob"]
+    roles = [*("ClusterRole", "ClusterRoleBinding"), *("Role", "RoleBinding") * 3] if platform == "kubernetes" else []
+    kinds = ["ServiceAccount", *roles, "ConfigMap", "PersistentVolumeClaim", "CronJob"]
     assert kinds == [one["kind"] for one in documents]
     for one in documents:
         kubernetes_validate.validate(one, "1.30", strict=True)
@@ -73,21 +78,40 @@ def test_the_job_runs_once_at_a_time_in_time_and_without_rights(tmp_path: Path) 
 
 @pytest.mark.parametrize("platform", ["lab", "aws"])
 def test_where_the_api_is_not_needed_there_is_no_token_and_no_rule(tmp_path: Path, platform: str) -> None:
-    account, role, _, _, _, job = kubernetes.documents(_wanted(tmp_path, platform=platform))
+    account, _, _, job = kubernetes.documents(_wanted(tmp_path, platform=platform))
 
-    assert role["rules"] == []
     assert account["automountServiceAccountToken"] is False
     assert job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["automountServiceAccountToken"] is False
 
 
-def test_the_role_reaches_no_secret_and_nothing_beyond_its_namespace(tmp_path: Path) -> None:
-    documents = kubernetes.documents(_wanted(tmp_path, platform="kubernetes", namespace="transfer"))
+def test_the_roles_are_those_that_are_printed_for_the_environment_and_bound_to_the_account_alone(
+    tmp_path: Path,
+) -> None:
+    wanted = _wanted(tmp_path, platform="kubernetes", namespace="transfer", kubernetes=CLUSTER)
+    documents = kubernetes.documents(wanted)
+    roles = [one for one in documents if one["kind"] in ("ClusterRole", "Role")]
+    bindings = [one for one in documents if one["kind"] in ("ClusterRoleBinding", "RoleBinding")]
+    named = [(one["kind"], one["metadata"]["name"], one["metadata"].get("namespace", "")) for one in roles]
 
-    rules = documents[1]["rules"]
-    assert rules
-    assert not [rule for rule in rules if {"*", "secrets"} & {*rule["resources"], *rule["verbs"], *rule["apiGroups"]}]
-    assert {"transfer"} == {one["metadata"]["namespace"] for one in documents}
-    assert not [one for one in documents if one["kind"].startswith("Cluster")]
+    assert [one["rules"] for one in policy.documents("faults", ["app", "queue"])] == [one["rules"] for one in roles]
+    assert [
+        ("ClusterRole", "ftchaos-sample", ""), ("Role", "ftchaos-sample", "app"), ("Role", "ftchaos-sample", "queue"),
+        ("Role", "ftchaos-lease", "default"),
+    ] == named  # fmt: skip
+    assert [(one["kind"], one["metadata"]["name"]) for one in roles] == [
+        (one["roleRef"]["kind"], one["roleRef"]["name"]) for one in bindings
+    ]
+    assert [[{"kind": "ServiceAccount", "name": "ftchaos-sample", "namespace": "transfer"}]] * 4 == [
+        one["subjects"] for one in bindings
+    ]
+    assert {"ftchaos-sample"} == {one["metadata"]["name"] for one in bindings}
+    assert "secrets" not in str(roles)
+
+
+def test_a_cluster_that_a_pod_could_not_reach_is_refused(tmp_path: Path) -> None:
+    for given in (None, CLUSTER.model_copy(update={"context": "staging"})):
+        with pytest.raises(Invalid, match="a pod has no kubeconfig for the environment 'lab'"):
+            schedule.text(_wanted(tmp_path, platform="kubernetes", kubernetes=given), "kubernetes")
 
 
 def test_the_plan_travels_whole(tmp_path: Path) -> None:
