@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -84,12 +84,11 @@ class TrafficProcesses:
             StepFailed: one of them does not come up.
         """
         self._client_argv = client_argv
-        told = {"observations": str(self.folder / WITNESS_FILE)}
         shown = {name: one for name, one in traffic.witnessed.items() if one.get("kind") == BY_THE_API_SERVER}
         met = {name: one for name, one in traffic.witnessed.items() if name not in shown}
-        self._spawn("witness", client_argv, {**told, "targets": met})
+        self._spawn("witness", client_argv, {"observations": str(self.folder / WITNESS_FILE), "targets": met})
         if shown:
-            self._spawn("sight", client_argv, {**told, "targets": shown, "place": traffic.place}, SIGHT)
+            self._watch(traffic, shown)
         config: dict[str, Any] = {"folder": str(self.folder / LEDGER), "first_writer": first_writer}
         config["mysql"] = _database(traffic)
         self._public = PUBLIC if traffic.public_url else DATABASE
@@ -108,6 +107,27 @@ class TrafficProcesses:
                 raise StepFailed("the workload wrote nothing", f"read {self.folder}/observations/workload.log")
             time.sleep(0.02)
         threading.Thread(target=self._tell, args=(tell,), daemon=True).start()
+
+    def begin_sight(self, traffic: Traffic) -> None:
+        """Begin to watch what a cluster's API server shows, without clients, and return when all of it was seen up.
+
+        Raises:
+            StepFailed: whoever watches does not come up, or something is not there.
+        """
+        self._watch(traffic, traffic.witnessed)
+        deadline = now() + BEGIN_TIMEOUT_S
+        while missing := traffic.witnessed.keys() - self._seen_up():
+            self.ensure_alive()
+            if now() > deadline:
+                raise StepFailed(f"the witness does not see {', '.join(sorted(missing))}", "see whether it is there")
+            time.sleep(0.02)
+
+    def _watch(self, traffic: Traffic, targets: Mapping[str, Mapping[str, Any]]) -> None:
+        config = {"observations": str(self.folder / WITNESS_FILE), "targets": targets, "place": traffic.place}
+        self._spawn("sight", self._client_argv, config, SIGHT)
+
+    def _seen_up(self) -> set[str]:
+        return {one.target for one in witness.read(self.folder / WITNESS_FILE) if one.up}
 
     def begin_inside(self, traffic: Traffic, zone_argv: ClientArgv, first_writer: int) -> None:
         """Begin a second set of clients inside a zone that is to be cut off; they write to that zone's own servers.

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
-from typing import Any
+import time
 
 from ftchaos.clock import now
-from ftchaos.run import current
-from ftchaos.traffic import WITNESS_FILE
+from ftchaos.errors import Inconclusive
+from ftchaos.platforms.base import Step
+from ftchaos.run import Run, current
 
 __all__ = [
     "await_loss",
@@ -21,9 +20,12 @@ __all__ = [
     "lose_namespaces",
 ]
 
+PROOF_TIMEOUT_S = 30.0
+"""How long after they are gone a witness may take to see it; it lists anew within a second where its watch broke."""
+
 
 def lose_namespaces() -> str:
-    """Delete the namespaces, after all that they hold is on disk for the undo.
+    """Delete the namespaces, after all that they hold is on disk for the undo, and while a witness watches them.
 
     Returns:
         What was deleted, in words.
@@ -32,20 +34,18 @@ def lose_namespaces() -> str:
     recovery = run.platform.recovery()
     targets = list(recovery.destroy_targets())
     clause = f"{' and '.join(targets)} {'was' if len(targets) == 1 else 'were'} deleted"
+    run.traffic.begin_sight(run.platform.traffic())
     with run.undo.injecting():
         step = recovery.destroy(run.undo, run.id, lambda: run.begin_fault(clause, targets))
-    _witness(step.facts["seen"])
     run.record.targets = [{"name": one.partition(" ")[2], "kind": "namespace", "zone": ""} for one in targets]
     run.keep("destroy", step)
     return step.summary
 
 
 def await_loss() -> str:
-    """Wait until the namespaces and all that was in them are gone: the proof that the fault bit."""
+    """Wait until the namespaces and all that was in them are gone, and the witness has seen it."""
     run = current()
-    said = run.step("detect", "lose", lambda: run.platform.recovery().detect(run.fault_at()), "destroy")
-    _witness(run.record.facts["detect"]["seen"])
-    return said
+    return run.step("detect", "lose", lambda: _proven(run, run.platform.recovery().detect(run.fault_at())), "destroy")
 
 
 def fetch_configuration() -> str:
@@ -93,7 +93,19 @@ def look_again() -> str:
     return f"{len(run.record.state_after)} objects"
 
 
-def _witness(seen: Iterable[Mapping[str, Any]]) -> None:
-    """Keep what was seen among the observations of the run, which the proof is made of."""
-    with (current().folder / WITNESS_FILE).open("a", encoding="utf-8") as file:
-        file.writelines(json.dumps(dict(one)) + "\n" for one in seen)
+def _proven(run: Run, step: Step) -> Step:
+    """The same step, once whoever did not do it has seen it, too.
+
+    Raises:
+        Inconclusive: it has not within the time.
+        StepFailed: it does not look any more.
+    """
+    targets, deadline = list(run.platform.recovery().destroy_targets()), now() + PROOF_TIMEOUT_S
+    while run.traffic.proven_at(targets, run.fault_at()) is None:
+        run.traffic.ensure_alive()
+        if now() > deadline:
+            raise Inconclusive(
+                f"the loss was never seen: {', '.join(targets)} from outside", "see observations/sight.log of the run"
+            )
+        time.sleep(0.01)
+    return step

@@ -11,6 +11,10 @@ from cluster.configured import SECRET, Obj, Place, application, drop, level, mor
 from cluster.velero import Velero
 
 from ftchaos import planning
+from ftchaos.actions import configuration
+from ftchaos.platforms.kubernetes import sight
+
+SEEN = sight.namespace("app")
 
 
 def test_namespace_is_lost_comes_back_from_its_manifests_and_is_as_it_was(place: Place) -> None:
@@ -21,6 +25,9 @@ def test_namespace_is_lost_comes_back_from_its_manifests_and_is_as_it_was(place:
     assert uid != place.uid()
     assert before == place.state()
     assert found.witness.proven
+    assert [("namespace app", "there"), ("namespace app", "it is not there"), ("namespace app", "there")] == [
+        (one.target, one.saw) for one in found.witness.observations
+    ]
     assert found.recovery.recovery_time_s
     assert ["lose", "fetch", "provision", "create", "become ready"] == [one.name for one in found.recovery.phases]
     assert [] == found.undo.differences
@@ -29,6 +36,19 @@ def test_namespace_is_lost_comes_back_from_its_manifests_and_is_as_it_was(place:
     secret = SECRET.encode()
     assert not [one for one in (place.folder / "reports").rglob("*") if one.is_file() and secret in one.read_bytes()]
     assert_tells_of_a_configuration(place, "restored from the manifests in deploy")
+
+
+def test_loss_that_the_witness_does_not_see_concludes_nothing_and_is_healed(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sight, "namespace", lambda _: {**SEEN, "name": "default"})
+    monkeypatch.setattr(configuration, "PROOF_TIMEOUT_S", 0.2)
+    before = place.state()
+    found = place.run()
+
+    assert ("inconclusive", False) == (found.verdict, found.witness.proven)
+    assert "the loss was never seen: namespace app from outside" in told(found)
+    assert before == place.state()
 
 
 def assert_tells_of_a_configuration(place: Place, *words: str) -> None:

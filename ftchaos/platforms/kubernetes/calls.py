@@ -145,6 +145,8 @@ RESTORED = (
     "serviceaccounts", "services", "statefulsets",
 )  # fmt: skip
 """What a lost namespace is given back."""
+UNNAMED = ("create", "list", "watch")
+"""What is not done to an object of a known name, so that no rule can allow it of one alone."""
 WRITES = ("list", "create", "patch", "update", "delete")
 
 CALLS: tuple[Operation, ...] = (
@@ -192,6 +194,8 @@ CALLS: tuple[Operation, ...] = (
     Operation("faults", "get", "pods/portforward", (FORWARD,)),
     Operation("faults", "create", "pods/portforward", (FORWARD,)),
     # Configuration: everywhere, for a Role in a namespace goes with the namespace
+    Operation("configuration", "list", "namespaces"),
+    Operation("configuration", WATCH, "namespaces"),
     Operation("configuration", "create", "namespaces"),
     Operation("configuration", "delete", "namespaces"),
     Operation("configuration", "patch", "namespaces"),
@@ -217,7 +221,8 @@ def needed(manner: str, namespaces: Iterable[str]) -> list[Action]:
     found = []
     for one in CALLS:
         surveyed = one.kind == "read" and one.resource in SURVEYED
-        if surveyed or one.verb == WATCH or manner in one.manners:
+        watched = one.kind == "faults" and one.verb == WATCH
+        if surveyed or watched or manner in one.manners:
             where = [""] if one.of_cluster else list(namespaces)
             found += [Action(one.verb, one.resource, namespace) for namespace in where]
     return found

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from ftchaos import clock, notes
 from ftchaos.errors import FtchaosError, Invalid, Locked, Refused
 from ftchaos.platforms.kubernetes.access import Access, Call, Place
-from ftchaos.platforms.kubernetes.calls import CALLS, LEASE, LEASE_NAME, Action
+from ftchaos.platforms.kubernetes.calls import CALLS, LEASE, LEASE_NAME, UNNAMED, Action
 from ftchaos.platforms.kubernetes.failures import ApiFailed, Unanswered
 from ftchaos.platforms.recorder import RUN
 from ftchaos.units import human_duration
@@ -217,7 +217,7 @@ class Lease:
 def _needed(namespace: str) -> list[Action]:
     """What it takes; who creates something names nothing that a role could know."""
     calls = [one for one in CALLS if LEASE in one.manners]
-    return [Action(one.verb, one.resource, namespace, "" if one.verb == "create" else LEASE_NAME) for one in calls]
+    return [Action(one.verb, one.resource, namespace, "" if one.verb in UNNAMED else LEASE_NAME) for one in calls]
 
 
 def release(kept: Mapping[str, Any], on_call: Callable[[Call], None] | None = None) -> str:

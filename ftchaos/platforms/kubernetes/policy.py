@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ftchaos.platforms.kubernetes.calls import CALLS, DISCOVERY, LEASE, LEASE_NAME, RESOURCES, Kind, Operation
+from ftchaos.platforms.kubernetes.calls import CALLS, DISCOVERY, LEASE, LEASE_NAME, RESOURCES, UNNAMED, Kind, Operation
 
 SECRETS = "secrets"
 NAME = "ftchaos-{kind}"
@@ -54,9 +54,9 @@ def documents(
 
 
 def _lease_rules(operations: Sequence[Operation]) -> list[dict[str, Any]]:
-    """The one lease; what is not there yet has no name that a rule knows."""
-    made = _rules([one for one in operations if one.verb == "create"], ())
-    named = _rules([one for one in operations if one.verb != "create"], ())
+    """The one lease."""
+    made = _rules([one for one in operations if one.verb in UNNAMED], ())
+    named = _rules([one for one in operations if one.verb not in UNNAMED], ())
     return [*made, *({**rule, "resourceNames": [LEASE_NAME]} for rule in named)]
 
 
@@ -66,19 +66,17 @@ def _secret_rule(name: str) -> dict[str, Any]:
 
 def _rules(operations: Iterable[Operation], namespaces: Sequence[str]) -> list[dict[str, Any]]:
     """One rule for each resource."""
-    verbs: dict[str, set[str]] = {}
+    verbs: dict[tuple[str, bool], set[str]] = {}
     for one in operations:
-        verbs.setdefault(one.resource, set()).add(one.verb)
-    rules = [_rule(resource, sorted(found), namespaces) for resource, found in verbs.items()]
-    if namespaces and "create" in verbs.get("namespaces", ()):  # what is not there yet has no name that a rule knows
-        rules.append(_rule("namespaces", ["create"], ()))
-    return rules
+        named = bool(namespaces) and one.resource == "namespaces" and one.verb not in UNNAMED
+        verbs.setdefault((one.resource, named), set()).add(one.verb)
+    return [_rule(resource, sorted(found), namespaces if named else ()) for (resource, named), found in verbs.items()]
 
 
 def _rule(resource: str, verbs: list[str], namespaces: Sequence[str]) -> dict[str, Any]:
     if resource == DISCOVERY:
         return {"nonResourceURLs": ["/api/*", DISCOVERY, f"{DISCOVERY}/*"], "verbs": verbs}
     rule: dict[str, Any] = {"apiGroups": [RESOURCES[resource].group], "resources": [resource], "verbs": verbs}
-    if resource == "namespaces" and namespaces:
+    if namespaces:
         rule["resourceNames"] = ["kube-system", *namespaces]
     return rule

@@ -1,9 +1,10 @@
-"""Sees pods and nodes go down and come back as the API server shows them, for a witness that cannot reach them.
+"""Sees pods, nodes and namespaces go down and come back as the API server shows them, where a witness reaches none.
 
 ``python -m ftchaos.platforms.kubernetes.sight CONFIG.json`` appends the lines of a witness to its file, see
 :mod:`ftchaos.witness`. It is a process of its own with a connection of its own, so it sees what a fault did whatever
 the fault says of itself. A pod is up while one of its name is ready, is not about to go, and stands on a node that is
-there; another pod of the same name means that the one before it went down. Each list is read once and watched from
+there; another pod of the same name means that the one before it went down. A namespace is up until it is gone, which it
+is once all in it is gone, or until another has its name. Each list is read once and watched from
 then on. While a watch is broken nothing is said, in heartbeats neither: who is blind has seen nothing.
 
 Source: Kubernetes API concepts, efficient detection of changes.
@@ -31,6 +32,7 @@ KIND = "kubernetes"
 """What :class:`ftchaos.witness.Target` calls its kind where this is who looks."""
 AGAIN_S = 0.5
 EXPIRED = 410
+NAMESPACES = "namespaces"
 Obj = dict[str, Any]
 
 
@@ -42,6 +44,11 @@ def pod(one: Pod) -> Mapping[str, Any]:
 def node(one: Node) -> Mapping[str, Any]:
     """How a node is watched."""
     return {"kind": KIND, "resource": "nodes", "namespace": "", "name": one.name}
+
+
+def namespace(name: str) -> Mapping[str, Any]:
+    """How a namespace is watched."""
+    return {"kind": KIND, "resource": NAMESPACES, "namespace": "", "name": name}
 
 
 @dataclass
@@ -123,6 +130,8 @@ class Sight:
     def _state(self, resource: str, obj: Obj | None) -> tuple[bool, str]:
         if obj is None:
             return False, "it is not there"
+        if resource == NAMESPACES:
+            return True, "there"
         if "deletionTimestamp" in obj["metadata"]:
             return False, "it is to be deleted"
         where = (obj.get("spec") or {}).get("nodeName")
@@ -178,7 +187,10 @@ def main(argv: Sequence[str]) -> int:
         access = Access(place)
         access.ensure_right_place()
         sight = Sight(targets, Log(file))
-        for resource, namespace in sorted({("nodes", ""), *((one[0], one[1]) for one in targets)}):
+        lists = {(one[0], one[1]) for one in targets}
+        if any(resource == "pods" for resource, _ in lists):
+            lists.add(("nodes", ""))  # a pod is down without its own
+        for resource, namespace in sorted(lists):
             threading.Thread(target=_follow, args=(access, sight, resource, namespace), daemon=True).start()
         while True:
             time.sleep(HEARTBEAT_S)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ftchaos.errors import Refused
 from ftchaos.platforms.kubernetes import inventory as stock
 from ftchaos.platforms.kubernetes import survey
-from ftchaos.platforms.kubernetes.calls import ANY, CALLS, DISCOVERY, VELERO, Action
+from ftchaos.platforms.kubernetes.calls import ANY, CALLS, DISCOVERY, UNNAMED, VELERO, Action
 from ftchaos.platforms.kubernetes.configuration import making, objects, others
 from ftchaos.platforms.kubernetes.inventory import Inventory
 from ftchaos.platforms.kubernetes.manifests import Name, Obj
@@ -64,7 +64,7 @@ def ensure_allowed(access: Access, *, velero: bool) -> None:
     needed = [one for one in needed if one.resource not in (ANY, DISCOVERY)]  # each is read before anything is lost
     asked = []
     for one in needed:
-        named = one.resource == "namespaces" and one.verb != "create"  # a role may allow it of these alone
+        named = one.resource == "namespaces" and one.verb not in UNNAMED  # a role may allow it of these alone
         asked += [Action(one.verb, one.resource, name=name) for name in (access.place.namespaces if named else [""])]
     access.ensure_allowed(asked)
 

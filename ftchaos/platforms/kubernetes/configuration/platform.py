@@ -13,8 +13,8 @@ from typing import Any
 from ftchaos.config import Config
 from ftchaos.errors import FtchaosError, Invalid, StepFailed
 from ftchaos.options import Options
-from ftchaos.platforms.base import Event, Harm, Progress, Step, Traffic
-from ftchaos.platforms.kubernetes import lease
+from ftchaos.platforms.base import Address, Event, Harm, Progress, Step, Traffic
+from ftchaos.platforms.kubernetes import lease, sight
 from ftchaos.platforms.kubernetes.access import Access, Place
 from ftchaos.platforms.kubernetes.configuration import keep, making, objects
 from ftchaos.platforms.kubernetes.configuration.recovery import ConfigurationRecovery
@@ -97,7 +97,10 @@ class ConfigurationPlatform:
         """The cluster is as it is."""
 
     def traffic(self, zone: str = "") -> Traffic:
-        raise _no_service("no traffic")
+        """No clients: only what a witness is to see, which are the namespaces, and where."""
+        recovery = self.recovery()
+        watched = dict(zip(recovery.destroy_targets(), map(sight.namespace, recovery.lost), strict=True))
+        return Traffic("", Address("", 0), watched, Path(), place=recovery.access.place.to_json())
 
     def client_argv(self, argv: Sequence[str], zone: str = "") -> list[str]:
         return list(argv)

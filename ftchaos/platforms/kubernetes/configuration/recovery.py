@@ -137,20 +137,16 @@ class ConfigurationRecovery:
             "ready": dict(found.ready), "namespaces": dict(found.uids), RUN: run_id,
         }  # fmt: skip
         undo.record(keep.PLATFORM, keep.LOST, arguments, f"{' and '.join(self.destroy_targets())} deleted")
-        seen = [
-            {"at": now(), "target": f"namespace {space}", "up": True, "saw": f"there as {uid}"}
-            for space, uid in found.uids.items()
-        ]
         self._is_lost = True
         begin()
         for space, uid in found.uids.items():
             if not self.access.delete("namespaces", "", space, uid=uid):
                 raise StepFailed(f"the namespace {space} is another than was planned", "run again")
-        return Step(f"{', '.join(self.lost)} deleted: {len(found.objects)} objects", facts={"seen": seen})
+        return Step(f"{', '.join(self.lost)} deleted: {len(found.objects)} objects")
 
     def detect(self, fault_at: float) -> Step:
         """Wait until the namespaces and all their pods are gone."""
-        found, seen = self._known(), dict[str, dict[str, Any]]()
+        found, gone = self._known(), dict[str, float]()
 
         def left() -> list[str]:
             for space in found.namespaces:
@@ -158,17 +154,16 @@ class ConfigurationRecovery:
                 pods = [] if there is None else [one.uid for one in survey.pods(self.access, [space])]
                 old = there is not None and there["metadata"]["uid"] == found.uids[space]
                 if not old and not found.pods.intersection(pods):
-                    at = {"at": now(), "target": f"namespace {space}", "up": False, "saw": "gone, and all in it"}
-                    seen.setdefault(space, at)
-            return [space for space in found.namespaces if space not in seen]
+                    gone.setdefault(space, now())
+            return [space for space in found.namespaces if space not in gone]
 
         self.access.until(
             left, lambda spaces: not spaces, making.GONE_S,
             lambda spaces: f"the namespaces {', '.join(spaces or found.namespaces)} were gone:", EVERY_S,
         )  # fmt: skip
-        gone_at = max(one["at"] for one in seen.values())
+        gone_at = max(gone.values())
         words = f"{', '.join(found.namespaces)} gone {gone_at - fault_at:.1f} s after the first call"
-        return Step(words, facts={"seen": list(seen.values()), "gone_at": gone_at})
+        return Step(words, facts={"gone_at": gone_at})
 
     # The way back -----------------------------------------------------------------------------------------------
 
