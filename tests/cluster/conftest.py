@@ -72,8 +72,8 @@ def space(reached: Reach) -> Iterator[str]:
 
 
 @pytest.fixture
-def place(cluster: Standin, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Place]:
-    """An application to lose; fails a test in which a call was made that the table, and so the roles, do not have."""
+def accesses(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Access]]:
+    """All that was called; fails a test in which a call was made that the table, and so the roles, do not have."""
     made: list[Access] = []
     begin = Access.__post_init__
 
@@ -83,11 +83,17 @@ def place(cluster: Standin, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
 
     monkeypatch.setattr(Access, "__post_init__", noted)
     monkeypatch.setattr(access, "FIRST_WAIT_S", 0.01)
-    for module in (making, recovery, settling):
-        monkeypatch.setattr(module, "EVERY_S", 0.02)
-    monkeypatch.setenv("FTCHAOS_STATE", str(tmp_path / "state"))
-    yield Place(cluster, tmp_path)
+    yield made
 
     assert set() == {(one.verb, in_table(one.resource)) for each in made for one in each.calls} - {
         (one.verb, one.resource) for one in CALLS
     }
+
+
+@pytest.fixture
+def place(cluster: Standin, accesses: list[Access], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Place:
+    """An application to lose."""
+    for module in (making, recovery, settling):
+        monkeypatch.setattr(module, "EVERY_S", 0.02)
+    monkeypatch.setenv("FTCHAOS_STATE", str(tmp_path / "state"))
+    return Place(cluster, tmp_path)
