@@ -88,6 +88,11 @@ class Processes:
         for key in self.runs:
             self._loop.due(self._reconcile, *key)
 
+    def requests(self, pod: Obj) -> float | None:
+        """How many HTTP requests came in at the address of a pod since it began; None where it is no process."""
+        run = self.runs.get(key_of(pod))
+        return None if run is None else run.proxy.requests
+
     def _hear(self, change: Change) -> None:
         if RUN in (change.record.obj["metadata"].get("annotations") or {}):
             self._loop.due(self._reconcile, *key_of(change.record.obj))

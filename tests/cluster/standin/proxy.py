@@ -51,6 +51,7 @@ class Proxy:
     def __init__(self, address: Address, route: Callable[[Address], Route | None]) -> None:
         self.address, self._route = address, route
         self.connections: set[Connection] = set()
+        self.requests = 0  # of HTTP; one whose first line comes in two pieces is not counted
         self._fillers: list[socket.socket] = []
         self._socket = socket.create_server(address, backlog=128)
         self._socket.setblocking(False)
@@ -113,7 +114,7 @@ class Proxy:
             if route.source:
                 far.bind((route.source, 0))
             await loop.sock_connect(far, route.target)
-            upward = loop.create_task(_pump(made.near, far))
+            upward = loop.create_task(_pump(made.near, far, self._count))
             try:
                 await _pump(far, made.near)
             finally:
@@ -125,6 +126,9 @@ class Proxy:
             if not made.frozen:
                 self._reset(made, gently=True)
 
+    def _count(self, data: bytes) -> None:
+        self.requests += data.count(b" HTTP/1.1\r\n")
+
     def _reset(self, made: Connection, *, gently: bool = False) -> None:
         self.connections.discard(made)
         with contextlib.suppress(OSError):
@@ -133,11 +137,12 @@ class Proxy:
         made.near.close()
 
 
-async def _pump(source: socket.socket, sink: socket.socket) -> None:
+async def _pump(source: socket.socket, sink: socket.socket, heard: Callable[[bytes], None] = lambda data: None) -> None:
     """Carry bytes one way, and the end of them."""
     loop = asyncio.get_running_loop()
     with contextlib.suppress(OSError):
         while data := await loop.sock_recv(source, _CHUNK):
+            heard(data)
             await loop.sock_sendall(sink, data)
         sink.shutdown(socket.SHUT_WR)
 

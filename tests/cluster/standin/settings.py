@@ -21,6 +21,7 @@ class Settings:
         stop_s: how long a container takes to stop when asked to, at most its grace period.
         probe_s: after which time a probe that fails makes a pod NotReady; 3 periods of 10 s.
         autoscale_s: how often a HorizontalPodAutoscaler looks.
+        usage_s: over how long is averaged what a pod that really runs gets, as metrics come from the newest minute.
         scale_down_s: for how long it remembers higher recommendations.
         bookmark_s: how often a watch that asked for bookmarks gets one.
         job_s: how long a pod of a Job runs that does not say so itself.
@@ -37,6 +38,7 @@ class Settings:
     stop_s: float = 1.0
     probe_s: float = 30.0
     autoscale_s: float = 15.0
+    usage_s: float = 60.0
     scale_down_s: float = 300.0
     bookmark_s: float = 60.0
     job_s: float = 1.0

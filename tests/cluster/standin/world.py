@@ -57,6 +57,7 @@ class World:
         policies = Policies(self.registry)
         self.listeners = Listeners(self.loop, self.kubelets, policies)
         self.processes = Processes(self.loop, self.kubelets, policies, folder)
+        self.autoscalers.meter.count = self.processes.requests
         self.forwarding = Forwarding(self.registry, self.kubelets, self.processes)
         self.services = Services(self.loop, self.processes)
         self._token = token
