@@ -85,10 +85,12 @@ class BlastRadius(_Strict):
     Attributes:
         zones: how many may be taken whole.
         share: how much of the servers of one kind may be hit; two of three.
+        requests: how many requests a second a fault may send beyond the usual.
     """
 
     zones: int = Field(default=1, ge=0)
     share: Share = 0.67
+    requests: float = Field(default=500.0, gt=0)
 
 
 class Stop(_Strict):

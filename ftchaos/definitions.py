@@ -93,10 +93,11 @@ class Promised(_Strict):
     lost: dict[str, Annotated[int, Field(ge=0)]] = {}
     success: Share | None = None
     jobs: bool = False
+    scaling: Duration | None = None
 
     def promises(self) -> Promises:
         """The same as it is judged."""
-        return Promises(self.recovery_time, self.lost, self.success, self.jobs)
+        return Promises(self.recovery_time, self.lost, self.success, self.jobs, self.scaling)
 
 
 class Extension(_Strict):

@@ -29,6 +29,9 @@ DEFAULT_ZONES = 1
 DEFAULT_SHARE = 0.67
 """Share of the servers of one kind: two of three."""
 
+DEFAULT_REQUESTS = 500.0
+"""Requests a second that a fault may send beyond the usual, where no blast radius is configured."""
+
 RECOVERY = "recovery of "
 """What the holder of a lock is called that heals what a dead run left."""
 
@@ -40,7 +43,7 @@ class Target:
     Attributes:
         name: as the witness and the evidence name it.
         kind: ``zone``, ``mysql``, ``redis-cluster``, ``redis-queue``, ``sentinel``, ``api``, ``worker`` or ``edge``.
-        zone: where it stands.
+        zone: where it stands; empty for what stands in several.
         of: how many of that kind the environment has.
     """
 
@@ -50,12 +53,13 @@ class Target:
     of: int
 
     def __str__(self) -> str:
-        return self.name if self.name == self.zone else f"{self.name} in {self.zone}"
+        return self.name if self.zone in ("", self.name) else f"{self.name} in {self.zone}"
 
 
 def ensure_within(
-    radius: BlastRadius | None, targets: Sequence[Target], *, quorum_lost: str = "", beyond_quorum: bool = False
-) -> None:
+    radius: BlastRadius | None, targets: Sequence[Target], *, quorum_lost: str = "", beyond_quorum: bool = False,
+    requests_per_s: float = 0.0,
+) -> None:  # fmt: skip
     """Refuse a fault that would hit more than is allowed, or nothing at all.
 
     Args:
@@ -64,6 +68,7 @@ def ensure_within(
             share, by its distinct names.
         quorum_lost: the cluster that would lose its quorum, in words; empty for none.
         beyond_quorum: the definition says that this is meant.
+        requests_per_s: how many requests a second the fault sends at the most.
 
     Raises:
         Refused: with the numbers, and what to change.
@@ -71,6 +76,13 @@ def ensure_within(
     if not targets:
         raise Refused("the fault would hit nothing", "see its arguments: they name nothing that is there")
     zones, share = (DEFAULT_ZONES, DEFAULT_SHARE) if radius is None else (radius.zones, radius.share)
+    requests = DEFAULT_REQUESTS if radius is None else radius.requests
+    if requests_per_s > requests:
+        raise Refused(
+            f"the fault would send up to {requests_per_s:g} requests a second, "
+            f"and the blast radius allows {requests:g}",
+            f"choose fewer, or set blast_radius: {{requests: {requests_per_s:g}}} for the environment in ftchaos.yaml",
+        )
     whole = sorted({target.name for target in targets if target.kind == "zone"})
     if len(whole) > zones:
         raise Refused(
@@ -78,7 +90,8 @@ def ensure_within(
             f"and the blast radius allows {_counted(zones, 'zone')}",
             f"choose fewer, or set blast_radius: {{zones: {len(whole)}}} for the environment in ftchaos.yaml",
         )
-    for kind in dict.fromkeys(target.kind for target in targets):
+    # A load takes nobody away: it is held to its rate, and not to a share.
+    for kind in dict.fromkeys(target.kind for target in targets if not requests_per_s):
         names = sorted({target.name for target in targets if target.kind == kind})
         of = max(len(names), *(target.of for target in targets if target.kind == kind))
         hit = len(names) / of

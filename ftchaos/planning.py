@@ -187,7 +187,10 @@ def preview(plan: Plan) -> dict[str, Any]:
 def ensure_within(plan: Plan, harm: Harm) -> None:
     """Refuse a fault that would hit more than is allowed."""
     beyond = plan.extension.beyond_quorum
-    guard.ensure_within(plan.settings.blast_radius, harm.targets, quorum_lost=harm.quorum_lost, beyond_quorum=beyond)
+    guard.ensure_within(
+        plan.settings.blast_radius, harm.targets, quorum_lost=harm.quorum_lost, beyond_quorum=beyond,
+        requests_per_s=harm.requests_per_s,
+    )  # fmt: skip
 
 
 def record(plan: Plan, run_id: str) -> RunRecord:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ftchaos.components import INSIDE, UPLOADS, Jobs, Timeline
+from ftchaos.scaling import Scaling
 from ftchaos.units import human_duration
 
 
@@ -20,12 +21,14 @@ class Promises:
             ``redis-wait``, ``uploads``.
         success: smallest share of requests that succeed from the fault until it is healed.
         jobs: whether all work of acknowledged uploads must be done at the end.
+        scaling_s: how soon an autoscaler that is above its target is within it again, while the load goes on.
     """
 
     recovery_time_s: float | None = None
     lost: Mapping[str, int] = field(default_factory=dict)
     success: float | None = None
     jobs: bool = False
+    scaling_s: float | None = None
 
     def words(self) -> list[str]:
         """The promises for people, one sentence each."""
@@ -39,6 +42,9 @@ class Promises:
             found.append(f"At least {self.success:.1%} of requests succeed while the fault lasts.")
         if self.jobs:
             found.append("All work of acknowledged uploads is done in the end.")
+        if self.scaling_s is not None:
+            latest = human_duration(self.scaling_s)
+            found.append(f"The autoscaler is within its target, under the load, {latest} after it was above it.")
         return found
 
 
@@ -51,6 +57,7 @@ class Kept:
         success: share of requests that succeeded from the fault on; None without any.
         watched_s: how long after the fault the components were watched; None when they were not.
         hits: the components that the fault was to disturb.
+        scaling: what an autoscaler did; None where none was watched.
     """
 
     timelines: Sequence[Timeline]
@@ -60,6 +67,7 @@ class Kept:
     fault_at: float
     watched_s: float | None
     hits: Sequence[str] = ()
+    scaling: Scaling | None = None
 
 
 def asked(promises: Promises, takes: Collection[str]) -> tuple[Promises, Promises]:
@@ -108,6 +116,8 @@ def _broken(promises: Promises, kept: Kept) -> Iterator[str]:
         yield f"{kept.success:.2%} of requests succeeded, where {promises.success:.1%} are promised"
     if promises.jobs and kept.jobs is not None and kept.jobs.pending:
         yield f"the work of {kept.jobs.pending:,} acknowledged uploads was not done"
+    if promises.scaling_s is not None and kept.scaling is not None:
+        yield from _not_scaled(promises.scaling_s, kept.scaling)
 
 
 def _unknown(promises: Promises, kept: Kept) -> Iterator[str]:
@@ -128,6 +138,26 @@ def _unknown(promises: Promises, kept: Kept) -> Iterator[str]:
         yield "which share of requests succeeded"
     if promises.jobs and kept.jobs is None:
         yield "whether the work of acknowledged uploads was done"
+    if promises.scaling_s is not None:
+        yield from _scaling_unknown(promises.scaling_s, kept.scaling)
+
+
+def _not_scaled(limit_s: float, scaling: Scaling) -> Iterator[str]:
+    took_s = scaling.took_s
+    if scaling.enough and took_s is not None and took_s > limit_s:
+        took = human_duration(took_s)
+        yield f"the autoscaler took {took} to be within its target, longer than the {human_duration(limit_s)} promised"
+    if scaling.enough is False and (scaling.at_top or scaling.watched_s >= limit_s):
+        yield scaling.why
+
+
+def _scaling_unknown(limit_s: float, scaling: Scaling | None) -> Iterator[str]:
+    if scaling is None:
+        yield "whether the autoscaler scales, for nobody watched it"
+    elif scaling.enough is None or (scaling.enough and scaling.took_s is None):
+        yield f"whether the autoscaler scales enough: {scaling.why}"
+    elif scaling.enough is False and not scaling.at_top and scaling.watched_s < limit_s:
+        yield f"whether the autoscaler scales enough in time: {scaling.why}"
 
 
 def _at_most(most: int) -> str:

@@ -99,7 +99,7 @@ def allowed(targets: Iterable[Target], zone_of: Mapping[str, str]) -> set[str]:
         zone_of: the zone of every server that is watched.
     """
     hit = list(targets)
-    zones = {target.zone for target in hit}
+    zones = {target.zone for target in hit} - {""}  # of a server whose zone nobody knows it is not known either
     return {target.name for target in hit} | {name for name, zone in zone_of.items() if zone in zones}
 
 

@@ -28,7 +28,7 @@ import socket
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -58,12 +58,14 @@ class Observation:
         target: name of what was watched.
         up: whether it answered.
         saw: what was seen, in words.
+        counts: what was counted there, by name, where there is something to count.
     """
 
     at: float
     target: str
     up: bool
     saw: str
+    counts: Mapping[str, int] = field(default_factory=dict)
 
 
 def read(path: Path) -> list[Observation]:
@@ -90,7 +92,8 @@ def read(path: Path) -> list[Observation]:
 def _parse(line: Mapping[str, Any]) -> list[Observation]:
     at = float(line["at"])
     if "target" in line:
-        return [Observation(at, str(line["target"]), bool(line["up"]), str(line["saw"]))]
+        counts = {str(name): int(count) for name, count in line.get("counts", {}).items()}
+        return [Observation(at, str(line["target"]), bool(line["up"]), str(line["saw"]), counts)]
     return [Observation(at, str(target), bool(up), "heartbeat") for target, up in line["up"].items()]
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ftchaos import __version__, evidence, manifest, report, verdict
-from ftchaos.conclusion import calls, cost, parts, timeline
+from ftchaos.conclusion import calls, cost, parts, scaled, timeline
 from ftchaos.conclusion.facts import facts
 from ftchaos.conclusion.raw import read
 from ftchaos.record import RunRecord
@@ -59,6 +59,7 @@ def conclude(folder: Path) -> evidence.Evidence:
         jobs=None
         if raw.jobs is None
         else evidence.Jobs(**{**vars(raw.jobs), "drained_at": raw.iso(raw.jobs.drained_at)}),
+        scaling=scaled.part(raw),
         steps=parts.steps(raw),
         backup=parts.backup(raw),
         replay=parts.replay(raw),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ftchaos import audit, verdict
 from ftchaos import promises as promising
 from ftchaos import recovery as recovering
+from ftchaos.conclusion import scaled
 from ftchaos.conclusion.raw import Raw, backup_age_s, checks, data_loss_s, healed_from, watched_s, when_restored
 from ftchaos.ledger import Outcome
 from ftchaos.promises import Kept
@@ -75,6 +76,7 @@ def _kept(raw: Raw) -> Kept:
         fault_at=fault_at,
         watched_s=watched_s(raw),
         hits=raw.record.hits,
+        scaling=scaled.found(raw),
     )
 
 

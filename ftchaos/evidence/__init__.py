@@ -4,6 +4,7 @@ record      the models of ``evidence.json``
 part        what they have in common
 calls       the calls to the API of a cloud
 cost        what was made there cost
+scaling     what an autoscaler did under a load
 types       the values in it, and their bounds
 sentence    the run in one sentence
 series      client operations in buckets of time, for the charts
@@ -45,6 +46,7 @@ from ftchaos.evidence.record import (
     Verification,
     Witness,
 )
+from ftchaos.evidence.scaling import Scaling
 from ftchaos.evidence.sentence import sentence
 from ftchaos.evidence.series import buckets
 
@@ -73,6 +75,7 @@ __all__ = [
     "Plan",
     "Recovery",
     "Replay",
+    "Scaling",
     "Series",
     "Server",
     "Service",

@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 from ftchaos.evidence.calls import Calls
 from ftchaos.evidence.cost import Cost
 from ftchaos.evidence.part import Part
+from ftchaos.evidence.scaling import Scaling
 from ftchaos.evidence.types import (
     Count,
     Instant,
@@ -404,6 +405,7 @@ class Evidence(Part):
     series: UpTo20[Series] = []
     components: UpTo20[Component] = []
     jobs: Jobs | None = None
+    scaling: Scaling | None = None
     steps: UpTo200[Step] = []
     backup: Backup | None = None
     replay: Replay | None = None

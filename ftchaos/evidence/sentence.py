@@ -24,6 +24,8 @@ def sentence(evidence: Evidence) -> str:
     if evidence.recovery.fault_at is None and evidence.recovery.recovery_time_s is None:
         return _nothing_measured(evidence)
     recovery = _recovery(evidence) if evidence.kind == "drill" else _comeback(evidence)
+    if evidence.scaling is not None:
+        recovery = evidence.scaling.words
     whole = ", ".join(part for part in (_fault(evidence), recovery, _loss(evidence)) if part)
     return whole[:1].upper() + whole[1:] + "."
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from ftchaos.guard import Target
 from ftchaos.undo import UndoLog
@@ -97,6 +97,7 @@ class Harm:
         quorum_lost: the cluster that loses its quorum by this, else empty.
         proof_s: seconds within which the witness must have seen it all, where that takes longer than usual: a cloud
             takes a while to begin.
+        requests_per_s: how many requests a second it sends at the most, beyond the usual; 0 for none.
     """
 
     clause: str
@@ -107,6 +108,45 @@ class Harm:
     inside: str = ""
     quorum_lost: str = ""
     proof_s: float = 0.0
+    requests_per_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class ScalingSeen:
+    """One look at an autoscaler that is under a load.
+
+    Attributes:
+        before: the replicas before the load; ``replicas`` those that there are, ready or not.
+        within: whether its metric is within its target; None where that is not known.
+        ready: how many pods serve; ``wanted`` how many it wants, ``most`` how many it may have.
+        metric: the metric beside its target, in words.
+        arrives: the share of the requests due lately that was answered; None where none was due.
+        load: what was sent until now, in words.
+    """
+
+    at: float
+    autoscaler: str
+    before: int
+    within: bool | None
+    replicas: int
+    wanted: int
+    ready: int
+    most: int
+    metric: str
+    arrives: float | None
+    load: str
+
+
+@runtime_checkable
+class Scaled(Protocol):
+    """A platform that has autoscalers."""
+
+    def scaling(self) -> ScalingSeen | None:
+        """How the autoscaler stands that the fault of this run loads; None while the cluster does not say.
+
+        Raises:
+            StepFailed: none is under load, or the load has ended.
+        """
 
 
 @dataclass(frozen=True)

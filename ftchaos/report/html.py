@@ -87,6 +87,7 @@ def _page(evidence: Evidence, files: Mapping[str, Mapping[str, Any]], limits: Li
         kept_words=promised.kept_words,
         all_kept=promised.all_kept,
         jobs=wording.job_rows(evidence),
+        scaling=wording.scaling_rows(evidence),
         job_words=wording.job_words(evidence),
         call_words=wording.call_words(evidence),
         cost_words=wording.cost_words(evidence),

@@ -38,6 +38,7 @@ def render(evidence: Evidence) -> str:
             ],
         ),
         *_promises(evidence),
+        *_scaling(evidence),
         *_components(evidence),
         *_phases(evidence),
         *_data(evidence),
@@ -85,6 +86,12 @@ def _promises(evidence: Evidence) -> Iterable[str]:
     if evidence.plan.targets:
         named = ", ".join(safe(one.name) for one in evidence.plan.targets[:_ROWS])
         yield f"What the fault hit: {named}."
+
+
+def _scaling(evidence: Evidence) -> Iterable[str]:
+    if rows := wording.scaling_rows(evidence):
+        yield "## The autoscaler under the load"
+        yield _table(("", ""), rows)
 
 
 def _components(evidence: Evidence) -> Iterable[str]:

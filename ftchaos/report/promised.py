@@ -18,6 +18,7 @@ _RECOVERY = re.compile(r"^Whatever is hit ")
 _LOST = re.compile(r"^(No acknowledged write|At most .+ acknowledged writes) of (?P<kind>.+) (is|are) lost\.$")
 _SUCCESS = re.compile(r"^At least .+ of requests succeed ")
 _JOBS = re.compile(r"^All work of acknowledged uploads ")
+_SCALING = re.compile(r"^The autoscaler is within its target")
 WORDS = {True: "kept", False: "broken", None: "unknown"}
 
 
@@ -112,5 +113,11 @@ def _sort(words: str) -> _Sort | None:
             re.compile(r"^the work of .+ was not done$"),
             re.compile(r"whether the work of acknowledged uploads was done"),
             lambda evidence: evidence.jobs is not None,
+        )
+    if _SCALING.search(words):
+        return _Sort(
+            re.compile(r"^the autoscaler "),
+            re.compile(r"^whether the autoscaler "),
+            lambda evidence: evidence.scaling is not None and evidence.scaling.enough is True,
         )
     return None

@@ -22,7 +22,7 @@ _COLOURS = {True: "green", False: "bold red", None: "yellow"}
 
 def body(evidence: Evidence, room: int, fancy: bool) -> list[Text]:
     """At most so many lines; when they are too many, the components that came back first are left out."""
-    foot = [*_losses(evidence), *_jobs(evidence), *_promises(evidence)]
+    foot = [*_scaling(evidence), *_losses(evidence), *_jobs(evidence), *_promises(evidence)]
     shown = [one for one in evidence.components if not calm(one, evidence)]
     quiet = _quiet([one for one in evidence.components if calm(one, evidence)])
     rows = max(_LEAST_ROWS, room - len(foot) - len(quiet) - 1)
@@ -78,6 +78,16 @@ def _losses(evidence: Evidence) -> list[Text]:
         line.append(_plain(words), "bold red" if ": 0 of" not in words else "")
         lines.append(line)
     return [*lines, *([Text(f"{'':9} and {len(found) - 4} more ways, see the report")] if len(found) > 4 else [])]
+
+
+def _scaling(evidence: Evidence) -> list[Text]:
+    did = evidence.scaling
+    if did is None:
+        return []
+    line = Text(f"{'scaled':9} ")
+    line.append(f"{did.replicas_before} to {did.replicas_highest} replicas of at most {did.replicas_most}, enough: ")
+    line.append({True: "yes", False: "no", None: "unknown"}[did.enough], _COLOURS[did.enough])
+    return [line]
 
 
 def _jobs(evidence: Evidence) -> list[Text]:

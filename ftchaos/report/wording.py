@@ -222,6 +222,31 @@ def job_words(evidence: Evidence) -> str:
     return ", ".join(parts)
 
 
+def scaling_rows(evidence: Evidence) -> list[tuple[str, str]]:
+    """What an autoscaler did under a load, each with its name; empty where none was loaded."""
+    did = evidence.scaling
+    if did is None:
+        return []
+    kept = {True: "yes", False: "no", None: UNKNOWN}
+    instants = {
+        "Above its target after": did.above_s,
+        "Wanted more after": did.decided_s,
+        "All wanted Ready after": did.ready_s,
+        "Within its target after": did.within_s,
+    }
+    served = "" if did.success_ratio is None else f": {percent(did.success_ratio)} of requests"
+    served += "" if did.p95_ms is None else f", P95 {did.p95_ms:.0f} ms"
+    return [
+        ("Autoscaler", did.autoscaler),
+        ("Replicas before", count(did.replicas_before)),
+        ("Replicas at the most", f"{did.replicas_highest:,} of {did.replicas_most:,} allowed"),
+        *((name, "not seen" if at_s is None else duration(at_s)) for name, at_s in instants.items()),
+        ("Scaled enough", kept[did.enough] + (f": {did.why}" if did.why else "")),
+        ("Objectives kept under the load", kept[did.objectives_kept] + served),
+        ("Load", did.load),
+    ]
+
+
 def cost_words(evidence: Evidence) -> str:
     """What a drill cost, in one line; empty where it made nothing that is billed."""
     cost = evidence.cost

@@ -146,7 +146,7 @@ def test_keys_of_an_environment_on_aws_are_read(tmp_path: Path) -> None:
         ("objectives: {rto: 1h, rto: 2h}", 1, "'rto' stands twice"),
         ("objectives: {rto: 1h\n", 2, "expected"),
         ("environments:\n  a:\n    platform: labb", 3, "'lab', 'aws' or 'kubernetes'"),
-        ("environments:\n  a: {platform: lab, blast_radius: {zone: 1}}", 2, "known here: share, zones"),
+        ("environments:\n  a: {platform: lab, blast_radius: {zone: 1}}", 2, "known here: requests, share, zones"),
         ("environments: {a: {platform: aws, account: 111122223333}}", 1, "12 digits in quotes"),
         ("environments: {a: {platform: aws, region: us-east-1}}", 1, "needs 'account'"),
         ('environments: {a: {platform: aws, account: "111122223333"}}', 1, "needs 'region'"),

@@ -93,6 +93,12 @@ def test_targets_and_their_zones_may_fall() -> None:
     assert "" == _stranger((20.0, "mysql-a", False, "refused"), (20.0, "api-a", False, "refused"))
 
 
+def test_target_that_stands_in_several_zones_lets_no_server_fall_whose_zone_nobody_knows() -> None:
+    may_fall = stop.allowed([Target("Deployment app/api", "workload", "", 5)], {**ZONES, "node-x": ""})
+
+    assert {"Deployment app/api"} == may_fall
+
+
 def test_server_that_is_neither_target_nor_in_a_targets_zone_stops_the_run() -> None:
     reason = _stranger((20.0, "mysql-b", False, "Connection refused"))
 
