@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 import select
 import signal
 import time
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
@@ -65,6 +67,81 @@ def wait_gone(pid: int, timeout_s: float) -> bool:
         return False
     finally:
         os.close(handle)
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Which process one is, for whoever comes later: its number alone may be another's by then.
+
+    Attributes:
+        boot: the boot of the machine that it runs on.
+        space: the namespace of process numbers in which ``pid`` means it.
+        began: when it began, in ticks of the kernel since that boot.
+    """
+
+    boot: str
+    space: str
+    pid: int
+    began: int
+
+    @classmethod
+    def of(cls, pid: int) -> Identity:
+        """That of a process that runs.
+
+        Raises:
+            OSError: there is no such process.
+        """
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        # Field 22 of proc(5), where the first one here is field 3.
+        return cls(boot, os.readlink("/proc/self/ns/pid"), pid, int(fields[19]))
+
+    @classmethod
+    def read(cls, path: Path) -> Identity | None:
+        """What a process wrote of itself; None where it has written nothing, or nothing whole."""
+        try:
+            return cls(**json.loads(path.read_bytes()))
+        except (OSError, ValueError, TypeError):
+            return None
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    @property
+    def alive(self) -> bool:
+        """Whether that process runs, and no other with its number."""
+        try:
+            return Identity.of(self.pid) == self and alive(self.pid)
+        except OSError:
+            return False
+
+    def signal(self, number: int) -> bool:
+        """Send it a signal; whether it was there."""
+        try:
+            handle = os.pidfd_open(self.pid)
+        except ProcessLookupError:
+            return False
+        try:
+            # What a handle holds becomes nobody else's number: only now is it certain who is meant.
+            if not self.alive:
+                return False
+            signal.pidfd_send_signal(handle, number)
+            return True
+        except ProcessLookupError:
+            return False
+        finally:
+            os.close(handle)
+
+    def end(self, timeout_s: float) -> bool:
+        """Kill it and wait until it is gone; whether it was there.
+
+        Raises:
+            TimeoutError: it does not go.
+        """
+        was_there = self.signal(signal.SIGKILL)
+        if was_there and not wait_gone(self.pid, timeout_s):
+            raise TimeoutError(f"process {self.pid} does not end")
+        return was_there
 
 
 def name_process(name: str, argv: Sequence[str]) -> None:

@@ -24,6 +24,7 @@ __all__ = [
     "fill_disk",
     "jump_clock",
     "kill_instance",
+    "load_autoscaler",
     "lose_target",
     "move_address",
     "slow_dependency",
@@ -79,6 +80,27 @@ def kill_instance(tier: str, count: str = "", instance: str = "") -> str:
         instance: its name; without it any.
     """
     return _inject("kill_instance", tier=tier, count=count, instance=instance)
+
+
+def load_autoscaler(
+    target: str = "", rate: str = "200", rise: str = "1m", bites_within: str = "3m", lasts: str = "14m",
+    under_way: str = "200", path: str = "/api/users/1/files",
+) -> str:  # fmt: skip
+    """Read from the application beyond the usual, until a HorizontalPodAutoscaler is above its target; on Kubernetes.
+
+    Args:
+        target: its namespace and name; without it that of the tier api.
+        rate: requests a second at the most.
+        rise: how long it takes to get there; it rises no more once the autoscaler is above its target.
+        bites_within: how long after that it may take until it is.
+        lasts: after which time the load ends by itself.
+        under_way: how many requests may be under way at once.
+        path: what is read, by GET.
+    """
+    return _inject(
+        "load_autoscaler", target=target, rate=rate, rise=rise, bites_within=bites_within, lasts=lasts,
+        under_way=under_way, path=path,
+    )  # fmt: skip
 
 
 def lose_target(tier: str = "api") -> str:

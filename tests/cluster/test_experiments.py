@@ -8,6 +8,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -200,6 +201,56 @@ def test_a_database_of_the_cluster_is_reached_through_a_port_forward(stage: Stag
     assert (0, "passed", []) == (done.exit_code, found["verdict"], found["reasons"]), done.stderr
     assert f"through a port-forward to {DB}/mysql" in done.stderr
     assert found["data"]["stores"]["mysql"]["acknowledged"] > 100
+
+
+@contextmanager
+def _autoscaled(stage: Stage, most: int) -> Iterator[None]:
+    """The API with an autoscaler by requests a second: clients of ours send 50, so that three have 17 each."""
+    stage.configure(sustain="1s")
+    stage.app.cluster.settings(autoscale_s=25, usage_s=75, scale_down_s=30_000)
+    metric = {"metric": {"name": "http_requests_per_second"}, "target": {"type": "AverageValue", "averageValue": "28"}}
+    reference = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "api"}
+    spec = {"scaleTargetRef": reference, "minReplicas": 3, "maxReplicas": most,
+            "metrics": [{"type": "Pods", "pods": metric}]}  # fmt: skip
+    scaler = {"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "spec": spec}
+    scaler["metadata"] = {"name": "api", "namespace": API}
+    stage.app.cluster.create(scaler)
+    stage.app.cluster.until(
+        lambda: (stage.app.cluster.request("GET", stage.app.cluster.path(scaler)).get("status") or {}).get(
+            "currentMetrics"
+        ),
+        "it measures",
+    )
+    try:
+        yield
+    finally:
+        stage.app.cluster.request("DELETE", stage.app.cluster.path(scaler))
+        api = f"/apis/apps/v1/namespaces/{API}/deployments/api"
+        stage.app.cluster.request("PATCH", api, {"spec": {"replicas": 3}})
+        stage.app.cluster.settings(autoscale_s=15, usage_s=60, scale_down_s=300)
+
+
+def test_an_autoscaler_makes_more_pods_under_a_load_that_goes_on(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = stage.app.cluster.objects()
+    for name, value in {"RATE": "80", "RISE": "2s", "BITES_WITHIN": "20s"}.items():
+        monkeypatch.setenv(f"FTCHAOS_{name}", value)
+    with _autoscaled(stage, most=6):
+        done = stage.run("autoscaler-load", "--warm-timeout", "60s", "--json")
+        found = json.loads(done.stdout)
+    did, folder = found["scaling"], stage.place.runs()[-1]
+
+    assert (0, "passed", []) == (done.exit_code, found["verdict"], found["reasons"]), done.stderr
+    assert (3, 6, True, False) == tuple(did[name] for name in ("replicas_before", "replicas_most", "enough", "at_top"))
+    assert did["objectives_kept"] is not None
+    assert 3 < did["replicas_highest"] <= 6
+    assert 0 < did["decided_s"] <= did["ready_s"]
+    assert did["decided_s"] < did["within_s"]
+    assert did["words"] in found["summary"]
+    assert any("replicas, 3 before: going down takes it" in one["detail"] for one in found["undo"]["harms"])
+    assert [] == found["undo"]["differences"]
+    assert [] == [*(stage.place.state / "loads").iterdir()]
+    assert [] == verification.verify(folder)
+    assert before == stage.whole()
 
 
 def test_credentials_that_may_only_read_are_refused_before_anything_is_touched(stage: Stage) -> None:

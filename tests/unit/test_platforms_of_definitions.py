@@ -55,7 +55,8 @@ def test_list_and_show_tell_for_which_platforms_it_is(place: Path) -> None:
     assert ["kubernetes"] == rows["namespace-only"]["platforms"]
     assert ["lab", "aws", "kubernetes"] == rows["worker-kill"]["platforms"]
     assert [] == rows["broken"]["platforms"]
-    assert ["namespace-only"] == [line.split()[0] for line in told if line.endswith("(on kubernetes only)")]
+    only = [line.split()[0] for line in told if line.endswith("(on kubernetes only)")]
+    assert ["autoscaler-load", "namespace-only"] == sorted(only)
     assert shown.splitlines()[0].endswith(" (on kubernetes only)")
 
 

@@ -15,6 +15,7 @@ KINDS: tuple[Kind, ...] = ("read", "faults", "configuration")
 WATCH = "watch"
 DRAIN, OUTAGE, NODES, PARTITION, KILL = "drain", "outage", "nodes", "partition", "kill"
 CUT_OFF = "cut-off"  # of databases
+LOAD = "load"  # on an autoscaler
 VELERO = "velero"  # a way of restoring a configuration
 LEASE = "lease"  # no fault: the lock that each run holds which harms something
 LEASE_NAME = "ftchaos"
@@ -175,6 +176,7 @@ CALLS: tuple[Operation, ...] = (
     # Faults
     Operation("faults", WATCH, "nodes"),
     Operation("faults", WATCH, "pods"),
+    Operation("faults", WATCH, "horizontalpodautoscalers", (LOAD,)),
     Operation("faults", "get", "secrets"),
     Operation("faults", "get", "nodes", (DRAIN, OUTAGE, NODES)),
     Operation("faults", "patch", "nodes", (DRAIN, OUTAGE, NODES)),
@@ -212,7 +214,10 @@ CALLS: tuple[Operation, ...] = (
 )
 
 
-SURVEYED = ("daemonsets", "deployments", "networkpolicies", "nodes", "pods", "replicasets", "statefulsets")
+SURVEYED = (
+    "daemonsets", "deployments", "horizontalpodautoscalers", "networkpolicies", "nodes", "pods", "replicasets",
+    "statefulsets",
+)  # fmt: skip
 """What a fault and its heal read; other lists are the doctor's. Namespaces have been read before a fault is planned."""
 
 
@@ -221,7 +226,7 @@ def needed(manner: str, namespaces: Iterable[str]) -> list[Action]:
     found = []
     for one in CALLS:
         surveyed = one.kind == "read" and one.resource in SURVEYED
-        watched = one.kind == "faults" and one.verb == WATCH
+        watched = one.kind == "faults" and one.verb == WATCH and not one.manners
         if surveyed or watched or manner in one.manners:
             where = [""] if one.of_cluster else list(namespaces)
             found += [Action(one.verb, one.resource, namespace) for namespace in where]

@@ -163,12 +163,12 @@ def _same(path: str, written: Any, found: Any) -> bool:
         return True
     parents = path.split(".")
     if len(parents) > 1 and (parents[-2] in QUANTITIES or parents[-1] in ("storage", "averageValue", "sizeLimit")):
-        first, second = _quantity(written), _quantity(found)
+        first, second = quantity(written), quantity(found)
         return first is not None and first == second
     return False
 
 
-def _quantity(value: Any) -> Decimal | None:
+def quantity(value: Any) -> Decimal | None:
     """A quantity as a number: ``500m`` is a half, ``1Gi`` 2**30; None for what is none."""
     text = str(value)
     for suffix, factor in BINARY.items():

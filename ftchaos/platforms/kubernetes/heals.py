@@ -5,9 +5,9 @@ Where the record names its run, the calls of the heal are recorded in that run's
 
 from __future__ import annotations
 
-from ftchaos.errors import HealFailed
+from ftchaos.errors import FtchaosError, HealFailed
 from ftchaos.platforms import login
-from ftchaos.platforms.kubernetes import faults, lease
+from ftchaos.platforms.kubernetes import faults, lease, load
 from ftchaos.platforms.kubernetes.access import Access, Place
 from ftchaos.platforms.kubernetes.configuration import heal as configuration
 from ftchaos.platforms.kubernetes.configuration import keep
@@ -38,6 +38,11 @@ def heal(record: Record) -> str:
     fault = faults.FAULTS.get(record.heal.removeprefix(FAULT)) if record.heal.startswith(FAULT) else None
     if fault is None:
         raise HealFailed(f"Kubernetes knows no heal '{record.heal}'", "a newer ftchaos may have written this undo log")
-    access = Access(Place.from_json(dict(record.arguments["place"])), recorder)
-    access.ensure_right_place()
+    try:
+        access = Access(Place.from_json(dict(record.arguments["place"])), recorder)
+        access.ensure_right_place()
+    except FtchaosError:
+        if "load" in record.arguments:  # a process of ours, which ends whatever the cluster says
+            load.end(record.arguments["load"])
+        raise
     return fault.heal(access, record.arguments)

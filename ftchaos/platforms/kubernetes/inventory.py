@@ -90,6 +90,8 @@ class Inventory:
         roles: of databases, by the full name of a pod, as the servers said when they were asked: ``mysql-primary``,
             ``mysql-replica``, ``redis-master``, ``redis-replica``; empty where nobody asked.
         client_zone: where the clients of the run are, where that is known.
+        scalers: the HorizontalPodAutoscalers of the namespaces.
+        api: where clients upload; empty where nobody does.
     """
 
     place: Mapping[str, Any]
@@ -102,6 +104,8 @@ class Inventory:
     foreign: tuple[Pod, ...] | None = None
     client_zone: str = ""
     roles: Mapping[str, str] = field(default_factory=dict)
+    scalers: tuple[Obj, ...] = ()
+    api: str = ""
 
     @property
     def zones(self) -> list[str]:

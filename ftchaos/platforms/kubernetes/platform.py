@@ -21,10 +21,11 @@ from ftchaos.mysql import session as sessions
 from ftchaos.mysql.session import Session
 from ftchaos.platforms import comparison, ledgertable, login
 from ftchaos.platforms.arguments import ensure_taken
-from ftchaos.platforms.base import Address, Event, Harm, Progress, Recovery, Step, Traffic
+from ftchaos.platforms.base import Address, Event, Harm, Progress, Recovery, ScalingSeen, Step, Traffic
 from ftchaos.platforms.kubernetes import account, events, faults, forward, heals, lease, sight, standing, survey
-from ftchaos.platforms.kubernetes.access import IN_CLUSTER, Access, Call, Place
+from ftchaos.platforms.kubernetes.access import IN_CLUSTER, Access, ApiFailed, Call, Place, Unanswered
 from ftchaos.platforms.kubernetes.calls import NODES
+from ftchaos.platforms.kubernetes.faults import autoscaler
 from ftchaos.platforms.kubernetes.inventory import Inventory
 from ftchaos.platforms.recorder import RUN, Recorder
 
@@ -67,6 +68,7 @@ class KubernetesPlatform:
         self._known_pods: frozenset[str] = frozenset()
         self._said: list[Event] = []
         self._said_until = 0.0
+        self._loaded: Mapping[str, Any] | None = None
 
     @functools.cached_property
     def _access(self) -> Access:
@@ -176,8 +178,10 @@ class KubernetesPlatform:
         return replace(harm, hits=hits)
 
     def inject(self, fault: str, harm: Harm, undo: UndoLog, begin: Callable[[], None]) -> str:
-        undo.record(self.name, f"{heals.FAULT}{fault}", {**harm.undo, RUN: self._run_id}, harm.clause)
+        harm = replace(harm, undo={**harm.undo, RUN: self._run_id})
+        undo.record(self.name, f"{heals.FAULT}{fault}", harm.undo, harm.clause)
         self._known_pods = frozenset(one.uid for one in self._known().pods)
+        self._loaded = harm.undo if "load" in harm.undo else None
         begin()
         said = faults.find(fault).inject(self._access, harm)
         faults.await_effect(self._access, fault, harm)
@@ -195,6 +199,14 @@ class KubernetesPlatform:
                 self._said = sorted([*kept, *said], key=lambda one: one.at)
             self._said_until = at + EVENTS_S
         return self._said
+
+    def scaling(self) -> ScalingSeen | None:
+        """See :class:`ftchaos.platforms.base.Scaled`."""
+        if self._loaded is None:
+            raise StepFailed("no autoscaler is under a load of ours", "see the fault of the definition")
+        with suppress(ApiFailed, Unanswered):
+            return autoscaler.look(self._access, self._loaded, self._run_id)
+        return None
 
     def compare(self) -> Step:
         return comparison.sound(self._connect)  # its replicas are nobody's that we know

@@ -1,11 +1,13 @@
-"""Sees pods, nodes and namespaces go down and come back as the API server shows them, where a witness reaches none.
+"""Sees pods, nodes, namespaces and autoscalers go down and come back as the API server shows them.
 
 ``python -m ftchaos.platforms.kubernetes.sight CONFIG.json`` appends the lines of a witness to its file, see
 :mod:`ftchaos.witness`. It is a process of its own with a connection of its own, so it sees what a fault did whatever
 the fault says of itself. A pod is up while one of its name is ready, is not about to go, and stands on a node that is
 there; another pod of the same name means that the one before it went down. A namespace is up until it is gone, which it
-is once all in it is gone, or until another has its name. Each list is read once and watched from
-then on. While a watch is broken nothing is said, in heartbeats neither: who is blind has seen nothing.
+is once all in it is gone, or until another has its name. An autoscaler is up while its metrics are within their
+targets, and what it counts is told whenever it changes; where it knows no metric nothing is said. Each list is read
+once and watched from then on. While a watch is broken nothing is said, in heartbeats neither: who is blind has
+seen nothing.
 
 Source: Kubernetes API concepts, efficient detection of changes.
 """
@@ -23,7 +25,9 @@ from pathlib import Path
 from typing import Any
 
 from ftchaos.errors import FtchaosError, Invalid
+from ftchaos.platforms.kubernetes import autoscalers
 from ftchaos.platforms.kubernetes.access import Access, ApiFailed, Place, Unanswered
+from ftchaos.platforms.kubernetes.autoscalers import Autoscaler
 from ftchaos.platforms.kubernetes.inventory import Node, Pod, is_ready
 from ftchaos.process import die_with_parent
 from ftchaos.witness import HEARTBEAT_S, Log
@@ -33,6 +37,7 @@ KIND = "kubernetes"
 AGAIN_S = 0.5
 EXPIRED = 410
 NAMESPACES = "namespaces"
+AUTOSCALERS = "horizontalpodautoscalers"
 Obj = dict[str, Any]
 
 
@@ -51,6 +56,11 @@ def namespace(name: str) -> Mapping[str, Any]:
     return {"kind": KIND, "resource": NAMESPACES, "namespace": "", "name": name}
 
 
+def autoscaler(one: Autoscaler) -> Mapping[str, Any]:
+    """How an autoscaler is watched: whether it is within its target."""
+    return {"kind": KIND, "resource": AUTOSCALERS, "namespace": one.namespace, "name": one.name}
+
+
 @dataclass
 class Sight:
     """What is known of all that is watched, told to the file of a witness.
@@ -62,6 +72,7 @@ class Sight:
     targets: Mapping[tuple[str, str, str], str]
     log: Log
     _up: dict[str, bool] = field(default_factory=dict)
+    _counts: dict[str, Mapping[str, int]] = field(default_factory=dict)
     _uids: dict[str, str] = field(default_factory=dict)
     _pods: dict[tuple[str, str], Obj] = field(default_factory=dict)
     _nodes: set[str] = field(default_factory=set)
@@ -116,6 +127,9 @@ class Sight:
         target = self.targets.get((resource, namespace, name))
         if target is None:
             return
+        if resource == AUTOSCALERS:
+            self._see_scaler(target, obj)
+            return
         if resource == "pods" and obj is not None:
             self._pods[(namespace, name)] = obj
         elif resource == "pods":
@@ -126,6 +140,15 @@ class Sight:
         self._uids[target] = uid or self._uids.get(target, "")
         up, saw = self._state(resource, obj)
         self._tell(target, up, saw)
+
+    def _see_scaler(self, target: str, obj: Obj | None) -> None:
+        """That one is gone, or knows no metric, says nothing of a load, and must not pass for the proof of one."""
+        one = autoscalers.of(obj) if obj is not None else None
+        if one is None or one.within is None:
+            self._up.pop(target, None)
+        else:
+            counts = {"replicas": one.replicas, "wanted": one.wanted, "most": one.most}
+            self._tell(target, one.within, str(one), counts)
 
     def _state(self, resource: str, obj: Obj | None) -> tuple[bool, str]:
         if obj is None:
@@ -139,10 +162,13 @@ class Sight:
             return False, f"its node {where} is not there"
         return (True, "Ready") if is_ready(obj) else (False, "not Ready")
 
-    def _tell(self, target: str, up: bool, saw: str) -> None:
-        if self._up.get(target) != up:
+    def _tell(self, target: str, up: bool, saw: str, counts: Mapping[str, int] | None = None) -> None:
+        if self._up.get(target) != up or self._counts.get(target) != counts:
             self._up[target] = up
-            self.log.write({"at": time.monotonic(), "target": target, "up": up, "saw": saw})
+            line: Obj = {"at": time.monotonic(), "target": target, "up": up, "saw": saw}
+            if counts is not None:
+                self._counts[target] = line["counts"] = counts
+            self.log.write(line)
 
 
 def follow(access: Access, sight: Sight, resource: str, namespace: str) -> None:

@@ -21,11 +21,13 @@ KINDS = {
 
 def of(access: Access, settings: Environment, *, everywhere: bool = False) -> Inventory:
     """The inventory of an environment as it is configured; see :func:`take`."""
-    return take(access, tag=settings.tag, client_zone=settings.client_zone or "", everywhere=everywhere)
+    return take(
+        access, tag=settings.tag, client_zone=settings.client_zone or "", everywhere=everywhere, api=settings.api or ""
+    )  # fmt: skip
 
 
 def take(
-    access: Access, *, tag: str = cloud.TAG, client_zone: str = "", everywhere: bool = False,
+    access: Access, *, tag: str = cloud.TAG, client_zone: str = "", everywhere: bool = False, api: str = "",
     ask: Callable[[Sequence[Pod]], Mapping[str, str]] | None = None,
 ) -> Inventory:  # fmt: skip
     """How the cluster stands now.
@@ -35,6 +37,7 @@ def take(
         client_zone: where the clients of the run are, or ``outside``.
         everywhere: whether to look at the pods of all namespaces, which few credentials may: a fault that takes whole
             nodes must know who else is on them.
+        api: where clients upload.
         ask: asks the servers of databases which of them lead; see :attr:`Inventory.roles`.
 
     Raises:
@@ -60,6 +63,8 @@ def take(
         policies=tuple(every(access, "networkpolicies", spaces)),
         foreign=tuple(_foreign(access, spaces)) if everywhere else None,
         client_zone=client_zone,
+        scalers=tuple(every(access, "horizontalpodautoscalers", spaces)),
+        api=api,
         roles=ask(there) if ask else {},
     )
 

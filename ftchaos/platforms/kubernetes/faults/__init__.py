@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ftchaos.errors import Invalid
 from ftchaos.platforms.base import Harm
 from ftchaos.platforms.kubernetes.calls import needed
-from ftchaos.platforms.kubernetes.faults import instance, mysql_primary, redis_masters, zone
+from ftchaos.platforms.kubernetes.faults import autoscaler, instance, mysql_primary, redis_masters, zone
 
 if TYPE_CHECKING:
     from ftchaos.platforms.kubernetes.access import Access
@@ -35,6 +35,7 @@ FAULTS = {
     "fail_redis_masters": Fault(redis_masters.plan, redis_masters.inject, redis_masters.effect, redis_masters.heal),
     "fail_zone": Fault(zone.plan, zone.inject, zone.effect, zone.heal),
     "kill_instance": Fault(instance.plan, instance.inject, instance.effect, instance.heal),
+    "load_autoscaler": Fault(autoscaler.plan, autoscaler.inject, autoscaler.effect, autoscaler.heal),
 }
 
 

@@ -45,19 +45,19 @@ def plan(inventory: Inventory, tier: str = "api", instance: str = "", count: str
     """
     if tier not in HITS:
         raise Invalid(f"the application has no tier {tier!r}", f"choose {', '.join(HITS)}")
-    members = sorted(_members(inventory, tier), key=lambda pod: pod.full_name)
-    fit = [pod for pod in members if pod.ready and not pod.terminating and instance in ("", pod.name, pod.full_name)]
+    found = sorted(members(inventory, tier), key=lambda pod: pod.full_name)
+    fit = [pod for pod in found if pod.ready and not pod.terminating and instance in ("", pod.name, pod.full_name)]
     if not fit:
-        names = ", ".join(pod.full_name for pod in members)
+        names = ", ".join(pod.full_name for pod in found)
         hint = f"it has {names}" if names else f"label its pods with {COMPONENT_LABEL}={tier}"
         raise Invalid(f"the tier {tier} has no ready instance {instance!r}".replace(" ''", ""), hint)
     hit = _chosen(fit, str(count))
     if bare := [pod.full_name for pod in hit if not pod.workload]:
         raise Refused(f"{', '.join(bare)} has no controller that would bring it back", "choose another instance")
-    said = hit[0].full_name if len(hit) == 1 else f"{len(hit)} of {len(members)} instances of the tier {tier}"
+    said = hit[0].full_name if len(hit) == 1 else f"{len(hit)} of {len(found)} instances of the tier {tier}"
     return Harm(
         f"{said} {'was' if len(hit) == 1 else 'were'} killed",
-        tuple(_targets(inventory, tier, members, hit)),
+        tuple(_targets(inventory, tier, found, hit)),
         signs.of(inventory, hit),
         {
             "place": dict(inventory.place), "manner": KILL, "pods": [pod.key for pod in hit], "nodes": [],
@@ -68,7 +68,8 @@ def plan(inventory: Inventory, tier: str = "api", instance: str = "", count: str
     )  # fmt: skip
 
 
-def _members(inventory: Inventory, tier: str) -> list[Pod]:
+def members(inventory: Inventory, tier: str) -> list[Pod]:
+    """The pods of a tier, as :func:`plan` finds them."""
     found = [pod for pod in inventory.pods if _is_of(pod, tier)]
     return found or [one for one in inventory.pods if _is_named(one.namespace, tier)]
 
