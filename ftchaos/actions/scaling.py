@@ -113,7 +113,7 @@ class Watch:
             return False, f"{name} wants {seen.wanted} replicas, and {seen.ready} are Ready"
         if not _arrives(seen):
             arrived = "none" if seen.arrives is None else f"{seen.arrives:.0%}"
-            return None, f"{arrived} of the requests due lately were answered, so that it was the load that fell"
+            return None, f"{arrived} of the requests due lately were served, so that it may be the load that fell"
         return None, f"{name} was within its target for less than {human_duration(self.sustain_s)} when time was up"
 
 

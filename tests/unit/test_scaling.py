@@ -77,7 +77,7 @@ def test_at_its_top_and_above_its_target_is_not_enough_and_says_how_many_that_ar
         ({"within": False, "wanted": 9, "ready": 4}, False, "at its top of 9 replicas, 4 of them Ready"),
         ({"within": True, "wanted": 3}, None, "by itself, without more replicas"),
         ({"within": None, "wanted": 6}, None, "knows no metric any more"),
-        ({**WELL, "arrives": 0.4}, None, "40% of the requests due lately were answered, so that it was the load"),
+        ({**WELL, "arrives": 0.4}, None, "40% of the requests due lately were served, so that it may be the load"),
         ({**WELL, "arrives": None}, None, "none of the requests due lately"),
         ({**WELL}, None, "for less than 5 s when time was up"),
     ],
