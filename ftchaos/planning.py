@@ -193,6 +193,13 @@ def ensure_within(plan: Plan, harm: Harm) -> None:
     )  # fmt: skip
 
 
+def _arguments(plan: Plan) -> dict[str, Any]:
+    """The options that the definition takes, and what else somebody chose."""
+    taken, untouched = plan.loaded.data.get("configuration", {}), Options().as_configuration()
+    given = plan.options.as_configuration()
+    return {key: value for key, value in given.items() if key in taken or value != untouched.get(key)}
+
+
 def record(plan: Plan, run_id: str) -> RunRecord:
     """The record of a run of this plan, before anything has happened."""
     definition, extension = plan.loaded.definition, plan.extension
@@ -216,7 +223,7 @@ def record(plan: Plan, run_id: str) -> RunRecord:
         plan=extension.model_dump(exclude=NOT_AUDITED),
         promises=dataclasses.asdict(plan.asked[0]),
         unasked=plan.asked[1].words(),
-        arguments=plan.options.as_configuration(),
+        arguments=_arguments(plan),
         machine=conclusion.this_machine(),
         planned_steps=[activity.name for activity in definition.method],
         injects_fault=plan.injects_fault,

@@ -27,6 +27,11 @@ from ftchaos.units import human_duration
 Outcome = Literal["passed", "failed", "inconclusive"]
 Found = tuple[str, ...] | None
 """What was found wrong, in words: empty when it was looked for and nothing was found, None when nobody knows."""
+_NOT_RESTORED = {
+    "data": "The service was not {}restored",
+    "configuration": "The workloads were not {}as ready as before",
+}
+_AUDIT = {"data": "The audit of the restored data", "configuration": "The comparison with what was there before"}
 
 
 @dataclass(frozen=True)
@@ -162,7 +167,7 @@ def _unproven(facts: Facts) -> tuple[str, ...]:
 def _unsound_audit(facts: Facts) -> tuple[str, ...]:
     reasons = []
     if facts.audit_complete is False:
-        reasons.append("The audit of the restored data did not complete.")
+        reasons.append(f"{_AUDIT[facts.restores]} did not complete.")
     if facts.self_test_passed is False:
         reasons.append("The audit did not find exactly the flaws that were planted to test it.")
     return tuple(reasons)
@@ -195,7 +200,8 @@ def _missed(facts: Facts) -> tuple[str, ...]:
         took = _two_durations(facts.recovery_time_s, objectives.rto_s)
         reasons.append(f"The recovery took {took[0]}, longer than the RTO of {took[1]}.")
     elif facts.recovery_time_s is None and objectives.rto_met(facts.watched_s) is False:
-        reasons.append(f"The service was not restored within the RTO of {human_duration(objectives.rto_s)}.")
+        not_restored = _NOT_RESTORED[facts.restores].format("")
+        reasons.append(f"{not_restored} within the RTO of {human_duration(objectives.rto_s)}.")
     if objectives.rpo_met(_loss_s(facts)) is False:
         lost = _two_durations(_loss_s(facts), objectives.rpo_s)
         how = "The data loss is" if facts.data_loss_s is not None else "The backup's age, taken as the data loss, is"
@@ -222,7 +228,8 @@ def _unknown_results(facts: Facts) -> tuple[str, ...]:
         watched = ""
         if facts.watched_s is not None and objectives.rto_met(facts.watched_s) is not None:
             watched = f" within the {human_duration(facts.watched_s)} that it was watched"
-        reasons.append(f"The service was not seen restored{watched}, so the recovery time is unknown.")
+        not_seen = _NOT_RESTORED[facts.restores].format("seen ")
+        reasons.append(f"{not_seen}{watched}, so the recovery time is unknown.")
     if facts.restores != "configuration" and objectives.rpo_met(_loss_s(facts)) is None:
         how = "" if ledger else ": configure restore.heartbeat or restore.newest_row, or accept the backup's age"
         if ledger and facts.backup_age_s is not None:

@@ -94,6 +94,7 @@ def _page(evidence: Evidence, files: Mapping[str, Mapping[str, Any]], limits: Li
         as_before=wording.as_before(evidence),
         compared=wording.compared(evidence),
         drill=wording.is_drill(evidence),
+        arguments={name: value for name, value in evidence.arguments.items() if value not in ("", None)},
         configuration=wording.is_configuration(evidence),
         came_back=wording.came_back(evidence),
         restored_from=wording.restored_from(evidence),

@@ -216,7 +216,7 @@ def _calls(evidence: Evidence) -> Iterable[str]:
     calls = evidence.calls
     if calls is None:
         return
-    yield "## Calls to the API of the cloud"
+    yield f"## Calls to the API of the {'cluster' if evidence.platform == 'kubernetes' else 'cloud'}"
     yield safe(f"{wording.call_words(evidence)}.")
     yield _table(
         ("Operation", "Calls", "Failed", "Throttled", "Tried again"),

@@ -111,6 +111,15 @@ def told(found: evidence.Evidence) -> str:
     return "\n".join(found.reasons)
 
 
+def leases(place: Place) -> list[str]:
+    """Each lease, and who holds it."""
+    return [
+        f"{one['metadata']['namespace']}/{one['metadata']['name']}: {one['spec'].get('holderIdentity') or ''}"
+        for one in place.cluster.all("coordination.k8s.io/v1", "Lease")
+        if one["metadata"]["namespace"] != "kube-node-lease"
+    ]
+
+
 def drop(kind: str) -> Callable[[list[Obj]], None]:
     def change(whole: list[Obj]) -> None:
         whole[:] = [one for one in whole if one["kind"] != kind]

@@ -136,16 +136,6 @@ def test_namespace_comes_back_from_a_git_repository(place: Place) -> None:
     assert before == place.state()
 
 
-def unlabelled(state: dict[str, Obj]) -> dict[str, Obj]:
-    """What was declared beside Velero, without the label that it leaves on all that it restored."""
-    found = {name: one for name, one in state.items() if velero.SPACE not in name.split("/")}
-    for one in found.values():
-        (one["metadata"].get("labels") or {}).pop("velero.io/restore-name", None)
-        if one["metadata"].get("labels") == {}:
-            del one["metadata"]["labels"]
-    return found
-
-
 def test_namespace_comes_back_from_a_backup_of_velero(place: Place) -> None:
     place.config()
     before = place.state()
@@ -155,7 +145,7 @@ def test_namespace_comes_back_from_a_backup_of_velero(place: Place) -> None:
     assert "passed" == found.verdict, told(found)
     assert found.backup is not None
     assert (velero.NAME, "velero", velero.TAKEN_AT) == (found.backup.id, found.backup.method, found.backup.taken_at)
-    assert before == unlabelled(place.state())
+    assert before == velero.unlabelled(place.state())
     assert [] == place.cluster.all("velero.io/v1", "Restore")
     assert_tells_of_a_configuration(place, f"restored from the Velero backup {velero.NAME}")
 
@@ -173,5 +163,17 @@ def test_what_velero_does_not_bring_back_is_found_and_what_it_brought_is_removed
     assert "failed" == found.verdict
     assert "NetworkPolicy app/api: is not there any more" in reasons
     assert "ConfigMap app/more: is there, and was not before" in reasons
-    assert before == unlabelled(place.state())
+    assert before == velero.unlabelled(place.state())
     assert_tells_of_a_configuration(place, "2 objects are not as before")
+
+
+def test_restore_of_velero_that_fails_concludes_nothing_and_all_is_put_back(place: Place) -> None:
+    place.config()
+    before = place.state()
+    with Velero(place.cluster, application(), {"phase": "Failed", "failureReason": "no such bucket"}):
+        found = place.run()
+
+    assert "inconclusive" == found.verdict
+    assert "Velero: Failed, 0 warnings, 0 errors no such bucket" in told(found)
+    assert before == velero.unlabelled(place.state())
+    assert [] == place.cluster.all("velero.io/v1", "Restore")

@@ -9,13 +9,17 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from cluster.configured import Place
+from cluster import velero
+from cluster.configured import Place, application, leases, more
+from cluster.velero import Velero
 
 import ftchaos
 from ftchaos import notes, planning, platforms
-from ftchaos.errors import FtchaosError
+from ftchaos.errors import FtchaosError, Inconclusive
 from ftchaos.platforms.kubernetes import access as way
 from ftchaos.platforms.kubernetes.configuration import making
+from ftchaos.platforms.kubernetes.configuration import velero as restoring
+from ftchaos.platforms.kubernetes.configuration.recovery import ConfigurationRecovery
 from ftchaos.platforms.kubernetes.faults import settling
 from ftchaos.undo import UndoLog
 
@@ -87,6 +91,33 @@ def test_heal_that_died_is_completed_by_the_next_and_keeps_its_file_until_then(
         assert before == place.state(), number
 
 
+def test_heal_waits_for_what_velero_has_begun_and_then_removes_what_that_made(place: Place) -> None:
+    place.config()
+    before, undo, backup = place.state(), _undo_log(), application()
+    more(backup)
+    with Velero(place.cluster, backup, takes_s=0.5) as installed:
+        drill = place.plan().platform.recovery()
+        drill.destroy(undo, "run", lambda: None)
+        drill.detect(0.0)
+        installed.back_up("of-what-is-left", "2099-01-01T00:00:00Z")
+        fetched = drill.decide("last")
+        with pytest.raises(Inconclusive, match="the Restore ftchaos-"):
+            _begin_restore(drill)
+        place.cluster.until(lambda: "status" in place.cluster.all("velero.io/v1", "Restore")[0], "Velero")
+        healed = undo.heal(platforms.heal)
+
+    assert velero.NAME == fetched.facts["backup"]["id"]
+    assert [] == healed.failed
+    assert before == velero.unlabelled(place.state())
+
+
+def _begin_restore(drill: ConfigurationRecovery) -> None:
+    """A drill that ends while Velero works."""
+    with pytest.MonkeyPatch.context() as hasty:
+        hasty.setattr(restoring, "RESTORED_S", 0.0)
+        drill.restore(lambda done, total: None)
+
+
 def test_killed_drill_is_undone_by_recover(place: Place) -> None:
     before = place.state()
     environment = {**os.environ, "PYTHONPATH": str(Path(ftchaos.__file__).parent.parent)}
@@ -105,12 +136,14 @@ def test_killed_drill_is_undone_by_recover(place: Place) -> None:
         process.kill()
         process.wait()
     place.cluster.clear()
-    harmed = place.state()
+    harmed, holder = place.state(), leases(place)
     done = subprocess.run([*command, "recover"], cwd=place.folder, env=environment, capture_output=True, check=False)
     again = subprocess.run([*command, "recover"], cwd=place.folder, env=environment, capture_output=True, check=False)
 
     assert 0 == done.returncode, done.stderr
     assert before != harmed
+    assert ["default/ftchaos: 2"] == [one[:18] for one in holder]  # the id of the run that was killed
+    assert ["default/ftchaos: "] == leases(place)
     assert before == place.state()
     assert b"nothing to recover" in again.stdout
     assert [] == list((place.folder / "state" / "runs").glob("*"))

@@ -16,6 +16,7 @@ from cluster.standin.server import Standin
 Obj = dict[str, Any]
 SPACE, NAME = "velero", "nightly-1"
 TAKEN_AT = "2026-11-29T03:00:00Z"
+COMPLETED = {"phase": "Completed", "warnings": 0, "errors": 0}
 LOOK_S = 0.05
 
 
@@ -36,24 +37,42 @@ def definition(kind: str, group: str = "velero.io") -> Obj:
     }
 
 
+def unlabelled(state: dict[str, Obj]) -> dict[str, Obj]:
+    """What was declared beside Velero, without the label that it leaves on all that it restored."""
+    found = {name: one for name, one in state.items() if SPACE not in name.split("/")}
+    for one in found.values():
+        for label in ("velero.io/restore-name", "velero.io/backup-name"):
+            (one["metadata"].get("labels") or {}).pop(label, None)
+        if one["metadata"].get("labels") == {}:
+            del one["metadata"]["labels"]
+    return found
+
+
 class Velero:
     """It is installed, and has a backup of a namespace.
 
     Args:
         backup: the objects that the backup holds, the namespace first.
+        outcome: the status of each Restore in the end; one that failed brings nothing back.
+        takes_s: how long a Restore is under way before it makes anything.
     """
 
-    def __init__(self, cluster: Standin, backup: Sequence[Obj]) -> None:
+    def __init__(self, cluster: Standin, backup: Sequence[Obj], outcome: Obj = COMPLETED, takes_s: float = 0.0) -> None:
         self._cluster, self._backup = cluster, copy.deepcopy(list(backup))
+        self._outcome, self._takes_s = outcome, takes_s
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
-        spec = {"includedNamespaces": [self._backup[0]["metadata"]["name"]]}
-        status = {"phase": "Completed", "completionTimestamp": TAKEN_AT}
         cluster.create(*(definition(kind) for kind in ("Backup", "Restore")))
         cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SPACE}})
-        metadata = {"name": NAME, "namespace": SPACE}
+        self.back_up(NAME, TAKEN_AT)
+
+    def back_up(self, name: str, completed_at: str) -> None:
+        """Let there be a complete backup of the namespace."""
+        spec = {"includedNamespaces": [self._backup[0]["metadata"]["name"]]}
+        status = {"phase": "Completed", "completionTimestamp": completed_at}
+        metadata = {"name": name, "namespace": SPACE}
         body = {"apiVersion": "velero.io/v1", "kind": "Backup", "metadata": metadata, "spec": spec, "status": status}
-        cluster.create(body)
+        self._cluster.create(body)
 
     def __enter__(self) -> Velero:
         self._thread.start()
@@ -70,9 +89,20 @@ class Velero:
                     self._restore(one)
 
     def _restore(self, restore: Obj) -> None:
-        label = {"velero.io/restore-name": restore["metadata"]["name"]}
-        for body in copy.deepcopy(self._backup):
-            body["metadata"]["labels"] = {**(body["metadata"].get("labels") or {}), **label}
-            self._cluster.create(body)
-        status = {"status": {"phase": "Completed", "warnings": 0, "errors": 0}}
-        self._cluster.request("PATCH", self._cluster.path(restore), status)
+        name, backup = restore["metadata"]["name"], restore["spec"]["backupName"]
+        labels = {"velero.io/restore-name": name, "velero.io/backup-name": backup}
+        self._say(restore, {"phase": "InProgress"})
+        self._ending.wait(self._takes_s)
+        for body in copy.deepcopy(self._backup) if not self._outcome["phase"].startswith("Failed") else ():
+            body["metadata"]["labels"] = {**(body["metadata"].get("labels") or {}), **labels}
+            if not self._is_there(body):
+                self._cluster.create(body)
+        self._say(restore, self._outcome)
+
+    def _is_there(self, body: Obj) -> bool:
+        space, name = body["metadata"].get("namespace"), body["metadata"]["name"]
+        found = self._cluster.all(body["apiVersion"], body["kind"], *([space] if space else []))
+        return name in [one["metadata"]["name"] for one in found]
+
+    def _say(self, restore: Obj, status: Obj) -> None:
+        self._cluster.request("PATCH", self._cluster.path(restore), {"status": status})

@@ -26,14 +26,16 @@ def heal(access: Access, arguments: Mapping[str, Any]) -> str:
     """
     kept, mending = keep.read(Path(arguments["file"])), Mending("with kubectl")
     restore = dict(arguments.get("velero") or {})
-    for namespace in kept.namespaces:
-        body = kept.objects[Name("Namespace", "", namespace)]
-        mending.attempt(f"the namespace {namespace}", lambda body=body: _open(access, body))  # type: ignore[misc]
-    if mending.failed:
+    if restore:  # first of all: what Velero still makes would come after what is looked at
+        mending.attempt(f"the Restore {restore['name']}", lambda: remove(access, restore))
+    spaces = [kept.objects[Name("Namespace", "", one)] for one in kept.namespaces]
+    opened = [
+        mending.attempt(f"the namespace {one['metadata']['name']}", lambda body=one: _open(access, body))  # type: ignore[misc]
+        for one in spaces
+    ]
+    if not all(opened):
         return mending.end("")
     mending.attempt("the objects", lambda: _objects(access, kept, restore, mending))
-    if restore:
-        mending.attempt(f"the Restore {restore['name']}", lambda: remove(access, restore))
     left = objects.differences(kept.objects, making.standing(access, kept.namespaces))
     mending.failed += [objects.words(one) for one in left]
     settling.wait(access, arguments, mending)
@@ -65,8 +67,9 @@ def _objects(access: Access, kept: Kept, restore: Mapping[str, str], mending: Me
         mending.attempt(str(name), lambda name=name: making.put_back(access, name, wanted[name], there[name]))  # type: ignore[misc]
     for name in ours:
         mending.attempt(str(name), lambda name=name: _removed(access, name, there[name]))  # type: ignore[misc]
-    counts = ((len(missing), "created"), (len(otherwise), "put back as they were"), (len(ours), "removed"))
-    return ", ".join(f"{count} objects were {what}" for count, what in counts if count) or None
+    counts = ((len(missing), "created"), (len(otherwise), "given back what was otherwise"), (len(ours), "removed"))
+    said = [f"{count} object{' was' if count == 1 else 's were'} {what}" for count, what in counts if count]
+    return ", ".join(said) or None
 
 
 def _is_ours(name: Name, obj: Obj, kept: Kept, restore: Mapping[str, str]) -> bool:

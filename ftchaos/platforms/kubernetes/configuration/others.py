@@ -8,7 +8,7 @@ Source: Kubernetes API concepts, discovery; ``kubectl api-resources --namespaced
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ftchaos.errors import Refused
@@ -27,6 +27,8 @@ MADE_AGAIN = {
 """The cluster or running programs write them by themselves, without naming an owner."""
 JUDGED = {("", "pods"), ("", "persistentvolumeclaims"), ("apps", "replicasets")}
 """Those that :mod:`ftchaos.platforms.kubernetes.configuration.loss` refuses by rules of their own."""
+
+MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
 
 
 def found(access: Access, namespaces: Sequence[str]) -> list[str]:
@@ -49,8 +51,19 @@ def found(access: Access, namespaces: Sequence[str]) -> list[str]:
                     f"whether the kind {kind} would be lost cannot be seen: {error.fact}", error.hint
                 ) from error
             names = [Name(kind, namespace, str(one["metadata"]["name"])) for one in listed]
-            seen += [str(name) for name, one in zip(names, listed, strict=True) if objects.is_written(name, one)]
+            seen += [
+                str(name)
+                for name, one in zip(names, listed, strict=True)
+                if objects.is_written(name, one) and not _is_made_again(one)
+            ]
     return seen
+
+
+def _is_made_again(obj: Mapping[str, Any]) -> bool:
+    """Whether it goes with each pod, or is a slice that a restored Service is given anew; Velero takes owners away."""
+    metadata = obj["metadata"]
+    owners, labels = metadata.get("ownerReferences") or (), metadata.get("labels") or {}
+    return any(one["kind"] == "Pod" for one in owners) or labels.get(MANAGED_BY) == "endpointslice-controller.k8s.io"
 
 
 def _kinds(access: Access) -> Iterator[tuple[str, str]]:

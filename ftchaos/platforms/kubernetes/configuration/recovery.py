@@ -20,6 +20,7 @@ from ftchaos.platforms.kubernetes.drift import Difference
 from ftchaos.platforms.kubernetes.manifests import Name
 from ftchaos.platforms.recorder import RUN
 from ftchaos.undo import UndoLog
+from ftchaos.units import human_duration
 
 if TYPE_CHECKING:
     from ftchaos.config import Environment
@@ -68,7 +69,8 @@ class ConfigurationRecovery:
             return self.loss  # what is there now is no measure any more
         loss.ensure_keeps(self.lost, self._given.lease_namespace)
         self.access.ensure_right_place()
-        loss.ensure_allowed(self.access, velero=self.method == VELERO)
+        if self.loss is None:
+            loss.ensure_allowed(self.access, velero=self.method == VELERO)
         self.loss = found = loss.take(self.access, self._settings.tag)
         if self.method == VELERO:
             newest = velero.newest(velero.backups(self.access, self._given.velero), self.lost)
@@ -162,7 +164,7 @@ class ConfigurationRecovery:
             lambda spaces: f"the namespaces {', '.join(spaces or found.namespaces)} were gone:", EVERY_S,
         )  # fmt: skip
         gone_at = max(gone.values())
-        words = f"{', '.join(found.namespaces)} gone {gone_at - fault_at:.1f} s after the first call"
+        words = f"{', '.join(found.namespaces)} gone {human_duration(gone_at - fault_at)} after the first call"
         return Step(words, facts={"gone_at": gone_at})
 
     # The way back -----------------------------------------------------------------------------------------------
@@ -171,8 +173,9 @@ class ConfigurationRecovery:
         """Fetch what is to be restored as after a real loss: anew."""
         known, told = self.written, ""
         if self.method == VELERO:
-            newest = velero.newest(velero.backups(self.access, self._given.velero), self.lost)
-            self._backup = str(newest["metadata"]["name"])
+            kept = velero.backups(self.access, self._given.velero)
+            # A backup of the time since the loss holds nothing of what was lost.
+            newest = velero.newest([one for one in kept if one["metadata"]["name"] == self._backup], self.lost)
             taken_at = str(newest["status"].get("completionTimestamp") or "")
             facts: dict[str, Any] = {"backup": {"id": self._backup, "method": VELERO, "taken_at": taken_at or None}}
             if taken_at:
