@@ -167,7 +167,7 @@ def _unproven(facts: Facts) -> tuple[str, ...]:
 def _unsound_audit(facts: Facts) -> tuple[str, ...]:
     reasons = []
     if facts.audit_complete is False:
-        reasons.append(f"{_AUDIT[facts.restores]} did not complete.")
+        reasons.append(f"{_AUDIT[facts.restores or 'data']} did not complete.")
     if facts.self_test_passed is False:
         reasons.append("The audit did not find exactly the flaws that were planted to test it.")
     return tuple(reasons)
@@ -200,7 +200,7 @@ def _missed(facts: Facts) -> tuple[str, ...]:
         took = _two_durations(facts.recovery_time_s, objectives.rto_s)
         reasons.append(f"The recovery took {took[0]}, longer than the RTO of {took[1]}.")
     elif facts.recovery_time_s is None and objectives.rto_met(facts.watched_s) is False:
-        not_restored = _NOT_RESTORED[facts.restores].format("")
+        not_restored = _NOT_RESTORED[facts.restores or "data"].format("")
         reasons.append(f"{not_restored} within the RTO of {human_duration(objectives.rto_s)}.")
     if objectives.rpo_met(_loss_s(facts)) is False:
         lost = _two_durations(_loss_s(facts), objectives.rpo_s)
@@ -228,7 +228,7 @@ def _unknown_results(facts: Facts) -> tuple[str, ...]:
         watched = ""
         if facts.watched_s is not None and objectives.rto_met(facts.watched_s) is not None:
             watched = f" within the {human_duration(facts.watched_s)} that it was watched"
-        not_seen = _NOT_RESTORED[facts.restores].format("seen ")
+        not_seen = _NOT_RESTORED[facts.restores or "data"].format("seen ")
         reasons.append(f"{not_seen}{watched}, so the recovery time is unknown.")
     if facts.restores != "configuration" and objectives.rpo_met(_loss_s(facts)) is None:
         how = "" if ledger else ": configure restore.heartbeat or restore.newest_row, or accept the backup's age"

@@ -15,6 +15,7 @@ from ftchaos.report.wording import offset
 
 _LEAST_BAR = 0.5
 _MOST_TICKS = 5
+_FREE = 75.0  # percent of the axis that leave room on a phone for the label of its end
 _TICKS_S = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400)
 
 
@@ -73,8 +74,9 @@ def waterfall(evidence: Evidence) -> Waterfall | None:
     if missing_s > max(0.05, 0.01 * total_s):
         began_s = min(covered_s, total_s - missing_s)
         rows.append(_row("in no phase", "not covered by a phase", began_s, missing_s, 0, axis_s, total_s, False))
-    ticks = [tick for tick in time_ticks(0.0, axis_s) if tick.position < 85]
-    return Waterfall(rows, [*ticks, Tick(100.0, offset(axis_s), "end")], total_s)
+    end = Tick(100.0, offset(axis_s), "end")
+    ticks = [tick for tick in time_ticks(0.0, axis_s) if tick.position < _FREE and tick.label != end.label]
+    return Waterfall(rows, [*ticks, end], total_s)
 
 
 def _row(

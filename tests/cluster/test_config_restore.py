@@ -48,7 +48,9 @@ def test_loss_that_the_witness_does_not_see_concludes_nothing_and_is_healed(
 
     assert ("inconclusive", False) == (found.verdict, found.witness.proven)
     assert "the loss was never seen: namespace app from outside" in told(found)
+    assert "The comparison with what was there before did not complete." in found.reasons
     assert before == place.state()
+    assert_tells_of_a_configuration(place, "Nothing was restored", "Calls to the API of the cluster")
 
 
 def assert_tells_of_a_configuration(place: Place, *words: str) -> None:
@@ -65,6 +67,8 @@ def assert_tells_of_a_configuration(place: Place, *words: str) -> None:
         "writes",
         "replay",
         "the service",
+        "durability",
+        "mysql_flavour",
     )
 
     assert [] == [one for page in shown for one in of_databases if one in page]

@@ -53,6 +53,16 @@ def test_phases_of_no_length_are_drawn_without_a_division_by_zero() -> None:
     assert charts.waterfall(_with_phases(None, ("detect", 0, 0))) is not None
 
 
+def test_the_end_of_the_axis_is_said_once_and_nothing_stands_where_its_label_does() -> None:
+    for recovery_time_s in (0.21, 0.24, 3.4, 205.0):
+        fall = charts.waterfall(_with_phases(recovery_time_s, ("lose", 0, recovery_time_s)))
+
+        assert fall is not None
+        labels = [tick.label for tick in fall.ticks]
+        assert sorted(set(labels), key=labels.index) == labels
+        assert all(tick.position < 75 for tick in fall.ticks[:-1])
+
+
 def test_without_phases_there_is_no_waterfall() -> None:
     assert charts.waterfall(_with_phases(3.0)) is None
 

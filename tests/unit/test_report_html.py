@@ -216,6 +216,16 @@ def test_an_experiment_that_was_not_compared_with_the_state_before_says_so() -> 
     assert "It was not compared with how it stood before." in _words(evidence)
 
 
+def test_options_that_nobody_chose_are_left_out() -> None:
+    evidence = samples.passed()
+    evidence.arguments = {"method": "physical", "manner": "", "size": 0}
+    shown = _page(evidence)
+
+    assert "method = physical" in shown
+    assert "size = 0" in shown
+    assert "manner" not in shown
+
+
 def test_calls_to_a_cloud_have_a_section_of_their_own_and_no_other_run_has_it() -> None:
     text = _words(sample_experiments.in_a_cloud())
 

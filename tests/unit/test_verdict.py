@@ -104,6 +104,23 @@ def test_only_of_a_configuration_no_loss_of_data_is_asked() -> None:
     assert "inconclusive" == decide(replace(unknown, restores=None)).verdict  # type: ignore[arg-type]
 
 
+def test_of_a_configuration_no_reason_speaks_of_data_or_of_a_service() -> None:
+    objectives = Objectives(rto_s=60.0)
+    unknown = replace(GOOD, objectives=objectives, restores="configuration", recovery_time_s=None)
+    reasons = [
+        *decide(replace(unknown, audit_complete=False)).reasons,
+        *decide(replace(unknown, watched_s=90.0)).reasons,
+        *decide(replace(unknown, watched_s=30.0)).reasons,
+    ]
+
+    assert [
+        "The comparison with what was there before did not complete.",
+        "The workloads were not as ready as before within the RTO of 60 s.",
+        "The workloads were not seen as ready as before within the 30 s that it was watched, so the recovery time is "
+        "unknown.",
+    ] == reasons
+
+
 def test_a_promise_that_could_not_be_judged_is_inconclusive() -> None:
     verdict = decide(replace(GOOD, promises_unknown=("whether the queue recovers in time",)))
 

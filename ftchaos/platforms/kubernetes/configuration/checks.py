@@ -49,6 +49,10 @@ def _failed(name: Name, differing: Sequence[Difference], drifted: bool, written:
     said = "; ".join(words)
     if name.kind == "Secret" and differing[0].path == "" and differing[0].written == "there":
         said += ": the configuration alone does not bring it back, only whoever makes it" if written else ""
+    elif drifted and differing[0].written == "nothing" and differing[0].path == "":
+        said += " (its manifest was never applied before the loss)"
+    elif drifted and differing[0].written == "there" and differing[0].path == "":
+        said += " (it was nowhere written before the loss)"
     elif drifted:
         said += " (it was not as its manifest says before, and that is lost with the namespace)"
     return {"name": str(name), "passed": False, "expected": "as before", "actual": said}

@@ -67,7 +67,7 @@ def _objects(access: Access, kept: Kept, restore: Mapping[str, str], mending: Me
         mending.attempt(str(name), lambda name=name: making.put_back(access, name, wanted[name], there[name]))  # type: ignore[misc]
     for name in ours:
         mending.attempt(str(name), lambda name=name: _removed(access, name, there[name]))  # type: ignore[misc]
-    counts = ((len(missing), "created"), (len(otherwise), "given back what was otherwise"), (len(ours), "removed"))
+    counts = ((len(missing), "created"), (len(otherwise), "put back as before"), (len(ours), "removed"))
     said = [f"{count} object{' was' if count == 1 else 's were'} {what}" for count, what in counts if count]
     return ", ".join(said) or None
 

@@ -152,7 +152,7 @@ class ConfigurationPlatform:
                 "context": self._place.context,
                 "cluster": recovery.access.place.cluster,
                 "namespaces": ", ".join(recovery.lost),
-                "restored from": "; ".join(recovery.makes()),
+                "restored from": recovery.makes()[0],
                 "drift before the loss": drift if recovery.written else "unknown, as no manifests are compared",
             },
         }
