@@ -97,7 +97,7 @@ def _page(evidence: Evidence, files: Mapping[str, Mapping[str, Any]], limits: Li
         arguments={name: value for name, value in evidence.arguments.items() if value not in ("", None)},
         configuration=wording.is_configuration(evidence),
         came_back=wording.came_back(evidence),
-        restored_from=wording.restored_from(evidence),
+        kept_in=wording.kept_in(evidence),
         length_s=(moment(evidence.ended_at) - moment(evidence.began_at)).total_seconds(),
         codes=wording.CODES,
         verdicts=wording.VERDICTS,

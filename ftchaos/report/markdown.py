@@ -159,9 +159,9 @@ def _data(evidence: Evidence) -> Iterable[str]:
     if stores and not wording.is_drill(evidence):
         yield safe(losses.worst_words(evidence))
     if wording.is_configuration(evidence):
-        source = wording.restored_from(evidence)
+        source = wording.kept_in(evidence)
         yield safe(
-            f"{wording.came_back(evidence)} It was restored from {source}." if source else "Nothing was restored."
+            f"{wording.came_back(evidence)} It is kept in {source}." if source else "Nothing was restored."
         )
     elif evidence.exit_code != 5:
         yield _table(

@@ -24,7 +24,7 @@ CODES = {
     5: "refused by the guard, nothing was touched",
     130: "interrupted",
 }
-RESTORED_FROM = {"manifests": "the manifests in", "git": "the manifests of the commit", "velero": "the Velero backup"}
+KEPT_IN = {"manifests": "the manifests in", "git": "the manifests of the commit", "velero": "the Velero backup"}
 _MET = {True: "met", False: "missed", None: "unknown"}
 _WHOLE = {True: "whole", False: "damaged", None: "not known to be whole"}
 _AS_BEFORE = {True: "whole", False: "not whole", None: "not known to be whole"}
@@ -185,13 +185,13 @@ def came_back(evidence: Evidence) -> str:
     return f"{differing} object{' is' if differing == 1 else 's are'} not as before."
 
 
-def restored_from(evidence: Evidence) -> str:
-    """Where a configuration came back from, in words; empty where nothing was fetched."""
+def kept_in(evidence: Evidence) -> str:
+    """Where a configuration comes back from, in words; empty where nothing was fetched."""
     backup = evidence.backup
     if backup is None or not backup.id:
         return ""
     taken = f", of {backup.taken_at}" if backup.taken_at else ""
-    return f"{RESTORED_FROM.get(backup.method, backup.method)} {backup.id}{taken}"
+    return f"{KEPT_IN.get(backup.method, backup.method)} {backup.id}{taken}"
 
 
 def job_rows(evidence: Evidence) -> list[LedgerClass]:

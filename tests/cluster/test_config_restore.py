@@ -35,7 +35,7 @@ def test_namespace_is_lost_comes_back_from_its_manifests_and_is_as_it_was(place:
     assert [] == list((place.folder / "state" / "runs").glob("*"))
     secret = SECRET.encode()
     assert not [one for one in (place.folder / "reports").rglob("*") if one.is_file() and secret in one.read_bytes()]
-    assert_tells_of_a_configuration(place, "restored from the manifests in deploy")
+    assert_tells_of_a_configuration(place, "kept in the manifests in deploy")
 
 
 def test_loss_that_the_witness_does_not_see_concludes_nothing_and_is_healed(
@@ -151,7 +151,7 @@ def test_namespace_comes_back_from_a_backup_of_velero(place: Place) -> None:
     assert (velero.NAME, "velero", velero.TAKEN_AT) == (found.backup.id, found.backup.method, found.backup.taken_at)
     assert before == velero.unlabelled(place.state())
     assert [] == place.cluster.all("velero.io/v1", "Restore")
-    assert_tells_of_a_configuration(place, f"restored from the Velero backup {velero.NAME}")
+    assert_tells_of_a_configuration(place, f"kept in the Velero backup {velero.NAME}")
 
 
 def test_what_velero_does_not_bring_back_is_found_and_what_it_brought_is_removed(place: Place) -> None:
