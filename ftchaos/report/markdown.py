@@ -160,9 +160,7 @@ def _data(evidence: Evidence) -> Iterable[str]:
         yield safe(losses.worst_words(evidence))
     if wording.is_configuration(evidence):
         source = wording.kept_in(evidence)
-        yield safe(
-            f"{wording.came_back(evidence)} It is kept in {source}." if source else "Nothing was restored."
-        )
+        yield safe(f"{wording.came_back(evidence)} It is kept in {source}." if source else "Nothing was restored.")
     elif evidence.exit_code != 5:
         yield _table(
             ("Figure", "Length", "Meaning"),
