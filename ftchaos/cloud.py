@@ -143,6 +143,33 @@ class ClusterMysql(_Keys):
         return self
 
 
+class ClusterRedis(_Keys):
+    """The cache of an application in a cluster: a Redis Cluster, or a master with or without replicas.
+
+    Attributes:
+        service: namespace and name of a Service that leads to its servers; of what is no Redis Cluster, to the master.
+        port: of the Service.
+        secret: namespace and name of the Secret with the ``password``, and with ``username`` where it is not the
+            default one; without it they ask for none.
+        tls: whether they speak TLS.
+        ca: file with the certificates that theirs are verified against; without it, those that the machine trusts.
+        server_name: the name that their certificates show; without it, that at which they are reached.
+    """
+
+    service: Named
+    port: int = Field(default=6379, ge=1, le=65535)
+    secret: Named | None = None
+    tls: bool = Field(default=False, strict=True)
+    ca: Path | None = None
+    server_name: str | None = Field(default=None, pattern=r"^[A-Za-z0-9.-]+$")
+
+    @model_validator(mode="after")
+    def _is_encrypted(self) -> ClusterRedis:
+        if not self.tls and (self.ca or self.server_name):
+            raise ValueError("'ca' and 'server_name' of redis mean nothing without 'tls: true'")
+        return self
+
+
 class Git(_Keys):
     """Manifests in a git repository.
 
@@ -183,6 +210,7 @@ class Kubernetes(_Keys):
         git: the same in a repository, for the restore drill.
         velero: the namespace that Velero is in, where it is installed.
         mysql: the database that the clients of a run write to.
+        redis: the cache that they write to.
         lease_namespace: where the lock of the cluster lies; the same in every configuration of it, or runs do not see
             each other. ``default`` can be deleted by nobody.
     """
@@ -195,13 +223,15 @@ class Kubernetes(_Keys):
     git: Git | None = None
     velero: Namespace = "velero"
     mysql: ClusterMysql | None = None
+    redis: ClusterRedis | None = None
     lease_namespace: Namespace = "default"
 
     @model_validator(mode="after")
     def _keeps_to_its_namespaces(self) -> Kubernetes:
-        for what in (self.mysql.service, self.mysql.secret) if self.mysql else ():
-            if what and what.partition("/")[0] not in self.namespaces:
-                raise ValueError(f"{what} of mysql is in none of the namespaces: {', '.join(self.namespaces)}")
+        for store, given in (("mysql", self.mysql), ("redis", self.redis)):
+            for what in (given.service, given.secret) if given else ():
+                if what and what.partition("/")[0] not in self.namespaces:
+                    raise ValueError(f"{what} of {store} is in none of the namespaces: {', '.join(self.namespaces)}")
         return self
 
 

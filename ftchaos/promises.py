@@ -10,6 +10,9 @@ from ftchaos.components import INSIDE, UPLOADS, Jobs, Timeline
 from ftchaos.scaling import Scaling
 from ftchaos.units import human_duration
 
+CACHE, CONFIRMED = "redis", "redis-wait"
+"""The kinds of writers to the cache: those that its master's word is enough for, and those that wait for a replica."""
+
 
 @dataclass(frozen=True)
 class Promises:
@@ -75,17 +78,22 @@ def asked(promises: Promises, takes: Collection[str]) -> tuple[Promises, Promise
 
     Args:
         takes: see :attr:`ftchaos.platforms.base.Platform.takes`. What is in it and yet cannot be written to stays
-            promised, and is then unknown.
+            promised, and is then unknown. Where no replica of the cache can confirm anything, its master's word is all
+            that clients have, and is to be kept like a replica's; unless the definition says what of it may be lost.
     """
-    lost = {kind: most for kind, most in promises.lost.items() if _places(kind) <= set(takes)}
-    others = {kind: most for kind, most in promises.lost.items() if kind not in lost}
+    meant = promises.lost
+    if CONFIRMED in meant and CONFIRMED not in takes and CACHE in takes and CACHE not in meant:
+        meant = {CACHE if kind == CONFIRMED else kind: most for kind, most in meant.items()}
+    lost = {kind: most for kind, most in meant.items() if _places(kind) <= set(takes)}
+    others = {kind: most for kind, most in meant.items() if kind not in lost}
     jobs = promises.jobs and UPLOADS in takes
     return replace(promises, lost=lost, jobs=jobs), Promises(lost=others, jobs=promises.jobs and not jobs)
 
 
 def _places(kind: str) -> set[str]:
-    """Where writers of a kind write, and from where."""
-    return {kind.partition("-")[0], *([INSIDE[1:]] if kind.endswith(INSIDE) else [])}
+    """Where writers of a kind write, from where, and whether a replica must confirm it."""
+    waits = [CONFIRMED] if kind == CONFIRMED else []
+    return {kind.partition("-")[0], *([INSIDE[1:]] if kind.endswith(INSIDE) else []), *waits}
 
 
 def broken(promises: Promises, kept: Kept) -> tuple[str, ...]:

@@ -96,7 +96,9 @@ class TrafficProcesses:
             config["uploads"] = {"url": traffic.public_url, "owners": OWNERS}
         if whole and traffic.cache_nodes:
             # What nodes call each other is no name that their certificates show.
-            config["redis"] = {**_cache(traffic), "follow": not traffic.cache_manner.get("tls")}
+            follow = traffic.cache_follow and not traffic.cache_manner.get("tls")
+            how = {"follow": follow, "wait": traffic.cache_waits, "rate": traffic.cache_writes_per_s}
+            config["redis"] = {**_cache(traffic), **how}
         if whole and traffic.public_url:
             config["events"] = {"url": traffic.public_url, "users": OWNERS, "file": str(self.folder / HEARD_FILE)}
         self._spawn("workload", client_argv, config)

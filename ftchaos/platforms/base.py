@@ -17,8 +17,9 @@ from ftchaos.undo import UndoLog
 COMPONENTS = ("api", "database", "cache-a", "cache-b", "cache-c", "queue", "websocket")
 """What clients use, each with a sampler of its own."""
 
-STORES = ("uploads", "mysql", "redis", "inside")
-"""What clients may write to: the application over HTTP, the database, the cache; and from within a zone cut off."""
+STORES = ("uploads", "mysql", "redis", "redis-wait", "inside")
+"""What clients may write to: the application over HTTP, the database, the cache, with the word of a replica too; and
+from within a zone cut off."""
 
 Progress = Callable[[str], None]
 
@@ -48,6 +49,9 @@ class Traffic:
         writes_per_s: how many writes a second the database gets from all clients of ours.
         cache_nodes: addresses of the cache's nodes; none where it cannot be written to.
         cache_manner: how they want to be spoken to, by name; see :func:`ftchaos.workload.link.manner`.
+        cache_follow: whether clients can reach nodes that others name; else these addresses are all they have.
+        cache_writes_per_s: how many writes a second each of our writers makes there.
+        cache_waits: whether a replica can confirm what is written to the cache.
         shards: for each shard of the cache a hash tag that leads there.
         zones: the zone of every server.
         place: the cluster whose API server shows those of ``witnessed`` that nobody can reach.
@@ -62,6 +66,9 @@ class Traffic:
     writes_per_s: float = 800.0
     cache_nodes: Sequence[Address] = ()
     cache_manner: Mapping[str, Any] = field(default_factory=dict)
+    cache_follow: bool = True
+    cache_writes_per_s: float = 100.0
+    cache_waits: bool = True
     shards: Mapping[str, str] = field(default_factory=dict)
     zones: Mapping[str, str] = field(default_factory=dict)
     place: Mapping[str, Any] = field(default_factory=dict)

@@ -27,9 +27,10 @@ from ftchaos.workload import config, link
 TIMEOUT_S = 30.0
 HINT = "see ftchaos/survivors/__main__.py for what it may say"
 NEEDED: dict[str, tuple[type, ...]] = {"ledgers": (list,), "nodes": (list,), "shards": (dict,), "survivors": (str,)}
+MANNER = ("tls", "ca", "user", "secret_file", "server_name", "reach_s", "clustered")
 OPTIONAL: dict[str, tuple[type, ...]] = {
     "timeout_s": (int, float), "forget": (bool,), "parent_pid": (int,), "tls": (bool,), "ca": (str,), "user": (str,),
-    "secret_file": (str,),
+    "secret_file": (str,), "server_name": (str,), "reach_s": (int, float), "clustered": (bool,),
 }  # fmt: skip
 
 
@@ -40,7 +41,7 @@ def main(argv: Sequence[str]) -> int:
         die_with_parent(chosen.get("parent_pid"))
         where = config.nodes(chosen["nodes"], "nodes"), config.shards(chosen["shards"], "shards")
         folders, timeout_s = [Path(one) for one in chosen["ledgers"]], chosen.get("timeout_s", TIMEOUT_S)
-        manner = link.manner(*(chosen.get(name, "") for name in ("tls", "ca", "user", "secret_file")))
+        manner = link.manner(**{name: chosen[name] for name in MANNER if name in chosen})
         keep(Path(chosen["survivors"]), keys.read(*where, folders, timeout_s, manner))
     except (FtchaosError, OSError) as error:
         sys.stderr.write(f"survivors: {error}\n")

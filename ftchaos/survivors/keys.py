@@ -1,8 +1,9 @@
-"""Which of the ledger's writes a Redis Cluster holds, read from the masters of the moment once it is whole.
+"""Which of the ledger's writes a cache holds, read from the masters of the moment once it is whole.
 
-Whole means that most nodes answer, that all that do call the cluster ok, and that they agree on the master of every
-shard. A master that was replaced while it was cut off cannot be taken for the one that counts: the others know better.
-The same is asked again after the keys were read, and where it has changed, all is read once more.
+Whole means that most nodes of a Redis Cluster answer, that all that do call it ok, and that they agree on the master of
+every shard. A master that was replaced while it was cut off cannot be taken for the one that counts: the others know
+better. Where there is no Redis Cluster, a master must be behind the address that clients use. The same is asked again
+after the keys were read, and where it has changed, all is read once more.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from ftchaos.errors import Inconclusive, Invalid
 from ftchaos.ledger import WriterLedger, content, write_id
 from ftchaos.survivors.intervals import merged
 from ftchaos.workload import book
-from ftchaos.workload.cluster import Address, agreed, key_prefix, lies_in_redis, shard_of, slot_of, view
+from ftchaos.workload.cluster import Address, agreed, key_prefix, lies_in_redis, shard_of, slot_of, view, view_alone
 from ftchaos.workload.link import PLAIN, Link, Manner
 from ftchaos.workload.resp import Reply, command
 
@@ -30,6 +31,7 @@ ASK_TIMEOUT_S = 0.5
 ANSWER_TIMEOUT_S = 2.0
 PAUSE_S = 0.1
 LOOK = command("CLUSTER", "NODES") + command("CLUSTER", "INFO")
+LOOK_ALONE = command("ROLE")
 
 
 class _NotWhole(Exception):
@@ -140,7 +142,7 @@ async def _of_each(cluster: _Cluster, keys: Sequence[_Keys], timeout_s: float, w
         except (_NotWhole, OSError) as error:
             if time.monotonic() > deadline:
                 raise Inconclusive(
-                    f"the Redis Cluster was not whole and read within {timeout_s:g} s: {error or 'it was too slow'}",
+                    f"the cache was not whole and read within {timeout_s:g} s: {error or 'it was too slow'}",
                     "look at the logs of its nodes, or give it more time",
                 ) from error
         await asyncio.sleep(PAUSE_S)
@@ -167,6 +169,8 @@ async def _masters(cluster: _Cluster, slots: Sequence[int]) -> dict[int, Address
         silent = next((str(one) for one in said if not isinstance(one, list)), "")
         raise _NotWhole(f"{len(answers)} of its {len(nodes)} nodes answer ({silent})")
     views = []
+    if not cluster.manner.clustered:
+        return _alone(answers, slots)
     for node, (known, state) in answers:
         if not isinstance(known, bytes) or not isinstance(state, bytes):
             raise _NotWhole(f"{node[0]}:{node[1]} says {known!r}")
@@ -179,11 +183,19 @@ async def _masters(cluster: _Cluster, slots: Sequence[int]) -> dict[int, Address
         raise _NotWhole(str(error)) from error
 
 
+def _alone(answers: Sequence[tuple[Address, list[Reply]]], slots: Sequence[int]) -> dict[int, Address]:
+    try:
+        return agreed([(node, view_alone(role)) for node, (role,) in answers], slots)
+    except ValueError as error:
+        raise _NotWhole(str(error)) from error
+
+
 async def _look(node: Address, manner: Manner) -> list[Reply] | OSError:
     try:
         link = await Link.to(node, ASK_TIMEOUT_S, manner)
         try:
-            return await link.ask(LOOK, 2, ASK_TIMEOUT_S)
+            request, replies = (LOOK, 2) if manner.clustered else (LOOK_ALONE, 1)
+            return await link.ask(request, replies, max(ASK_TIMEOUT_S, manner.reach_s))
         finally:
             link.close()
     except OSError as error:

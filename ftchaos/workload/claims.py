@@ -1,7 +1,9 @@
 """Who takes writes to a slot at this moment: every node is asked about itself, while somebody wants to know.
 
 Only a node that calls itself the master of a slot takes writes to it, so what a node says of others never matters. All
-are asked at once, on connections of their own: one that is dead or cut off delays nobody.
+are asked at once, on connections of their own: one that is dead or cut off delays nobody. Where there is no Redis
+Cluster, an address leads to whoever is behind it at that moment, so that a replica is asked over a new connection each
+time.
 """
 
 from __future__ import annotations
@@ -9,16 +11,19 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 
-from ftchaos.workload.cluster import Address, View, view
+from ftchaos.workload.cluster import Address, View, view, view_alone
 from ftchaos.workload.link import PLAIN, Link, Manner
-from ftchaos.workload.resp import command
+from ftchaos.workload.resp import Reply, command
 
 ASK_S = 0.02
+ASK_FAR_S = 0.1  # through a port-forward each new connection costs the API server several calls
 TIMEOUT_S = 0.15
 # Asking ends when nobody has wanted to know for this long; what was heard is forgotten then.
 WANTED_S = 0.3
 NODES = command("CLUSTER", "NODES")
+ROLE = command("ROLE")
 
 
 class Claims:
@@ -72,14 +77,17 @@ class Claims:
 
     async def _ask(self, node: Address) -> None:
         link: Link | None = None
+        timeout_s = max(TIMEOUT_S, self._manner.reach_s)
+        every_s = ASK_FAR_S if self._manner.reach_s else ASK_S
         try:
             while time.monotonic() < self._wanted_until:
-                due_at = time.monotonic() + ASK_S
+                due_at = time.monotonic() + every_s
                 try:
                     if link is None or link.lost:
-                        link = await Link.to(node, TIMEOUT_S, self._manner)
-                    (answer,) = await link.ask(NODES, 1, TIMEOUT_S)
-                    self._see(node, answer)
+                        link = await Link.to(node, timeout_s, self._manner)
+                    (answer,) = await link.ask(NODES if self._manner.clustered else ROLE, 1, timeout_s)
+                    if not self._see(node, answer) and not self._manner.clustered:
+                        link.close()
                 except OSError:
                     self._views.pop(node, None)
                 await asyncio.sleep(max(due_at - time.monotonic(), 0))
@@ -88,11 +96,14 @@ class Claims:
             if link is not None:
                 link.close()
 
-    def _see(self, node: Address, answer: object) -> None:
-        try:
-            seen = view(answer.decode()) if isinstance(answer, bytes) else None
-        except ValueError:
-            seen = None
+    def _see(self, node: Address, answer: Reply) -> bool:
+        """Take in what a node says; whether it has any slots."""
+        seen = None
+        with suppress(ValueError):
+            if not self._manner.clustered:
+                seen = view_alone(answer)
+            elif isinstance(answer, bytes):
+                seen = view(answer.decode())
         before = self._views.get(node)
         if seen is None or before is None or before.slots != seen.slots:
             self._views.pop(node, None)
@@ -101,3 +112,4 @@ class Claims:
             self._heard.set()
             if self._follow:
                 self._nodes.extend(sorted(set(seen.addresses.values()) - set(self._nodes)))
+        return seen is not None and bool(seen.slots)

@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from ftchaos.errors import Invalid
+from ftchaos.workload.resp import Reply
 
 SLOTS = 16384
+ALONE = "alone"
+"""What takes the place of a node's id where there is no Redis Cluster."""
 STORE = "redis"
 """The first word of every kind whose writes lie in a Redis Cluster."""
 
@@ -100,6 +103,17 @@ def view(text: str) -> View:
     if not myself:
         raise ValueError("no node calls itself")
     return View(myself, tuple(slots), addresses)
+
+
+def view_alone(role: Reply) -> View:
+    """What a server's answer to ROLE says, where there is no Redis Cluster: a master has all slots, a replica none.
+
+    Raises:
+        ValueError: this is no such answer.
+    """
+    if not isinstance(role, list) or role[:1] not in ([b"master"], [b"slave"]):
+        raise ValueError(f"{role!r} is no role")
+    return View(ALONE, ((0, SLOTS - 1, ALONE),) if role[0] == b"master" else (), {})
 
 
 def _range(word: str) -> tuple[int, int]:

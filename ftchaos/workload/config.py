@@ -91,7 +91,8 @@ class Redis:
         kind: what its writers are called in the ledger, before the shard: ``redis`` makes ``redis-a`` and
             ``redis-wait-a``.
         follow: whether nodes that these name are used too; else clients inside a zone never leave it.
-        tls, ca, user, secret_file: how they want to be spoken to; see :func:`ftchaos.workload.link.manner`.
+        tls, ca, user, secret_file, server_name, reach_s, clustered: how they want to be spoken to; see
+            :func:`ftchaos.workload.link.manner`.
     """
 
     nodes: tuple[tuple[str, int], ...]
@@ -106,10 +107,13 @@ class Redis:
     ca: str = ""
     user: str = ""
     secret_file: str = ""
+    server_name: str = ""
+    reach_s: float = 0.0
+    clustered: bool = True
 
     def manner(self) -> Manner:
         """How its nodes want to be spoken to."""
-        return manner(self.tls, self.ca, self.user, self.secret_file)
+        return manner(self.tls, self.ca, self.user, self.secret_file, self.server_name, self.reach_s, self.clustered)
 
     def plain_kinds(self) -> list[str]:
         """The kinds of the writers that only set, by shard."""
@@ -229,6 +233,7 @@ def _ensure_parts(config: Config) -> None:
     if config.redis:
         _within("redis.rate", config.redis.rate, 0, 1_000_000)
         _within("redis.wait_timeout_s", config.redis.wait_timeout_s, 0.001, 60)
+        _within("redis.reach_s", config.redis.reach_s, 0, 60)
         # A WAIT that ends without a replica must have been answered by then.
         _within("redis.timeout_s", config.redis.timeout_s, config.redis.wait_timeout_s + 0.1, 600)
         if not lies_in_redis(config.redis.kind):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ftchaos import encryption
@@ -28,24 +28,35 @@ class Manner:
         context: of TLS; None for plain text.
         password: empty where it asks for none.
         user: empty for the one that every password belongs to where none is named.
+        server_name: the name that their certificates show; empty for the address at which they are reached.
+        reach_s: how long a connection to one may take to stand, where the way is longer than to a neighbour: through a
+            port-forward, whose near end accepts before the far one is reached; 0 for a neighbour.
+        clustered: whether they are a Redis Cluster; else a master of all keys is behind each address.
     """
 
     context: ssl.SSLContext | None = None
-    password: str = ""
+    password: str = field(default="", repr=False)
     user: str = ""
+    server_name: str = ""
+    reach_s: float = 0.0
+    clustered: bool = True
 
     @property
     def greeting(self) -> bytes:
-        """What a connection begins with; nothing where nobody asks who we are."""
-        account = [self.user] if self.user else []
-        return command("AUTH", *account, self.password) if self.password else b""
+        """What a connection begins with; nothing where nobody asks who we are and it stands when it is accepted."""
+        if self.password:
+            return command("AUTH", *([self.user] if self.user else []), self.password)
+        return command("PING") if self.reach_s else b""
 
 
 PLAIN = Manner()
 
 
-def manner(tls: bool, ca: str, user: str, secret_file: str) -> Manner:
-    """The manner that a configuration names.
+def manner(
+    tls: bool = False, ca: str = "", user: str = "", secret_file: str = "", server_name: str = "", reach_s: float = 0.0,
+    clustered: bool = True,
+) -> Manner:  # fmt: skip
+    """The manner that a configuration names; for what is not told here see :class:`Manner`.
 
     Args:
         tls: whether they speak TLS.
@@ -57,7 +68,8 @@ def manner(tls: bool, ca: str, user: str, secret_file: str) -> Manner:
         OSError: the password cannot be read.
     """
     context = encryption.context(ca) if tls else None
-    return Manner(context, Path(secret_file).read_text().strip() if secret_file else "", user)
+    password = Path(secret_file).read_text().strip() if secret_file else ""
+    return Manner(context, password, user, server_name, reach_s, clustered)
 
 
 class Link(asyncio.Protocol):
@@ -84,17 +96,23 @@ class Link(asyncio.Protocol):
             OSError: nobody is there, does not answer in time, is not who it should be, or does not let us in.
         """
         loop = asyncio.get_running_loop()
+        timeout_s = max(timeout_s, manner.reach_s)
+        name = manner.server_name or None if manner.context else None
         async with asyncio.timeout(timeout_s):
-            _, link = await loop.create_connection(lambda: cls(address), *address, ssl=manner.context)
+            _, link = await loop.create_connection(
+                lambda: cls(address), *address, ssl=manner.context, server_hostname=name
+            )
         if manner.greeting:
             try:
                 (said,) = await link.ask(manner.greeting, 1, timeout_s)
             except BaseException:
                 link.close()
                 raise
-            if said != "OK":
+            if said not in ("OK", "PONG"):
                 link.close()
-                raise PermissionError(f"not let in: {said!s}")
+                # Who does not know AUTH repeats what it was told.
+                words = str(said).replace(manner.password, "***") if manner.password else str(said)
+                raise PermissionError(f"not let in: {words}")
         return link
 
     async def ask(self, request: bytes, replies: int, timeout_s: float) -> list[Reply]:

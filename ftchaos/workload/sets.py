@@ -94,7 +94,8 @@ class Setter:
         if address is None:
             self.problem = f"no node calls itself the master of slot {self._slot}"
             return None
-        if self._link is not None and not self._link.lost and self._link.address == address:
+        is_there = self._link is not None and not self._link.lost and self._link.address == address
+        if is_there and self._manner.clustered:  # else another may be behind the address now
             return self._link
         self._drop()
         if self._connecting is None or self._connecting.get_name() != str(address):

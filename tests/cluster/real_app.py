@@ -32,7 +32,7 @@ ALLOWED = {"ftchaos": "allowed"}
 ZONES = ("zone-a", "zone-b", "zone-c")
 SECRET = "database"
 _WRITE_THEN = 'printf %s "$1" > "$2"/config.json && exec "$3" -m "$4" --config "$2"/config.json'
-_COPY_THEN = 'test -e "$1" || cp -a --sparse=always --reflink=auto "$0" "$1"; shift; exec "$@"'
+COPY_THEN = 'test -e "$1" || cp -a --sparse=always --reflink=auto "$0" "$1"; shift; exec "$@"'
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def begin(
         cluster.create(*(node(name, f"zone-{name[5]}", **ALLOWED) for name in names))
         for space in SPACES:
             _namespace(cluster, space, password)
-        mysql, api = cluster.create(_service(DB, "mysql", MYSQL_PORT), _service(API, "api", PUBLIC_PORT, API_PORT))
+        mysql, api = cluster.create(service(DB, "mysql", MYSQL_PORT), service(API, "api", PUBLIC_PORT, API_PORT))
         address = (mysql["spec"]["clusterIP"], MYSQL_PORT)
         config = AppConfig(
             zone="{zone}",
@@ -137,7 +137,7 @@ def _namespace(cluster: Standin, name: str, password: str) -> None:
     cluster.create({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": data})
 
 
-def _service(space: str, name: str, port: int, target: int = 0) -> Obj:
+def service(space: str, name: str, port: int, target: int = 0) -> Obj:
     metadata = {"name": name, "namespace": space, "annotations": {"standin/serve": "yes"}}
     ports = [{"name": "main", "port": port, "targetPort": target or port}]
     spec = {"selector": {"app": name}, "ports": ports}
@@ -151,21 +151,21 @@ def _part(space: str, name: str, replicas: int, config: AppConfig, probe: Obj) -
     spread = {"topologyKey": ZONE, "maxSkew": 1, "whenUnsatisfiable": "ScheduleAnyway",
               "labelSelector": {"matchLabels": {"app": name}}}  # fmt: skip
     pod = {"volumes": [{"name": "data", "emptyDir": {}}], "topologySpreadConstraints": [spread]}
-    return _workload("Deployment", space, name, replicas, API_PORT, argv, probe, pod)
+    return workload("Deployment", space, name, replicas, API_PORT, argv, probe, pod)
 
 
 def _mysql(flavour: flavours.Flavour, source: Path) -> Obj:
     server = flavour.server_argv(
         Path("{volume}/data"), server_id=1, bind="{address}", port=MYSQL_PORT, options={"read-only": 0}
     )
-    argv = ["sh", "-c", _COPY_THEN, str(source), "{volume}/data", *server]
-    made = _workload("StatefulSet", DB, "mysql", 1, MYSQL_PORT, argv, {"tcpSocket": {"port": MYSQL_PORT}}, {})
+    argv = ["sh", "-c", COPY_THEN, str(source), "{volume}/data", *server]
+    made = workload("StatefulSet", DB, "mysql", 1, MYSQL_PORT, argv, {"tcpSocket": {"port": MYSQL_PORT}}, {})
     claim = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
     made["spec"] |= {"serviceName": "mysql", "volumeClaimTemplates": [{"metadata": {"name": "data"}, "spec": claim}]}
     return made
 
 
-def _workload(kind: str, space: str, name: str, replicas: int, port: int, argv: list[str], probe: Obj, pod: Obj) -> Obj:
+def workload(kind: str, space: str, name: str, replicas: int, port: int, argv: list[str], probe: Obj, pod: Obj) -> Obj:
     container: Obj = {"name": name, "image": f"registry.example.com/file-transfer/{name}:1.4.2"}
     container |= {"ports": [{"name": "main", "containerPort": port}], **({"readinessProbe": probe} if probe else {})}
     labels = {"app": name, "app.kubernetes.io/component": name}

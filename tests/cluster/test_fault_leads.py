@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 from cluster.application import SPACE, build, hands, pods
@@ -140,6 +141,23 @@ def test_nobody_who_leads_or_several_who_do_are_refused(app: Standin) -> None:
         faults.find(MYSQL).plan(nobody, label="role")
     with pytest.raises(Invalid, match="is no master of Redis"):
         plan(reach(app), REDIS, which="redis-9")
+
+
+def test_no_label_stands_in_for_servers_that_said_nobody_leads(app: Standin) -> None:
+    label(app, "redis-0", LABELLED)
+    unclear = survey.take(reach(app), ask=lambda _: {f"{SPACE}/redis-1": "mysql-unclear"})
+    with pytest.raises(Refused, match="no ready pod is known to be mysql primary by the word of the servers"):
+        faults.find(MYSQL).plan(unclear)
+
+
+def test_a_master_that_clients_write_to_falls_first_and_no_other_one_does(app: Standin) -> None:
+    known = survey.take(reach(app), ask=asked)
+    written = replace(known, shards={f"{SPACE}/redis-2": "a", f"{SPACE}/redis-1": "b"})
+    harm = faults.find(REDIS).plan(written)
+    with pytest.raises(Invalid, match="clients of a run do not write to redis-0, so that no loss would be seen"):
+        faults.find(REDIS).plan(written, which="redis-0")
+
+    assert ([f"{SPACE}/redis-2"], ("cache-a", "websocket")) == ([one.name for one in harm.targets], harm.hits)
 
 
 def test_pods_that_are_deleted_and_made_anew_leave_nothing_of_the_cut(app: Standin) -> None:

@@ -90,9 +90,9 @@ def test_cache_that_is_no_cluster_is_not_written_to_and_stays_promised(change: d
 @pytest.mark.parametrize(
     ("settings", "takes"),
     [
-        ({}, ["mysql", "redis"]),
+        ({}, ["mysql", "redis", "redis-wait"]),
         ({"redis": None}, ["mysql"]),
-        ({"api": "https://staging.example.com"}, ["uploads", "mysql", "redis"]),
+        ({"api": "https://staging.example.com"}, ["uploads", "mysql", "redis", "redis-wait"]),
     ],
 )
 def test_clients_write_to_what_is_configured(settings: dict[str, Any], takes: list[str]) -> None:

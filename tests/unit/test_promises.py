@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from ftchaos.components import Jobs, Timeline
+from ftchaos.platforms.base import STORES
 from ftchaos.promises import Kept, Promises, asked, broken, unknown
 from ftchaos.recovery import Restored
 from ftchaos.sampled import Sampled
@@ -99,10 +100,26 @@ def test_only_what_clients_write_to_is_asked_for_and_the_rest_is_said() -> None:
 
     assert Promises(60.0, {"mysql": 0}, 0.99) == here
     assert Promises(lost={"mysql-inside": 0, "uploads": 0, "redis-wait": 0}, jobs=True) == elsewhere
-    assert (promises, Promises()) == asked(promises, ["uploads", "mysql", "redis", "inside"])
+    assert (promises, Promises()) == asked(promises, STORES)
 
 
 def test_what_is_written_to_and_yet_nobody_sampled_stays_unknown() -> None:
-    here, _ = asked(PROMISED, ["mysql", "redis"])
+    here, _ = asked(PROMISED, ["mysql", "redis", "redis-wait"])
 
     assert "how many acknowledged writes of redis-wait were lost" in unknown(here, replace(KEPT, lost={"mysql": 0}))
+
+
+def test_what_no_replica_can_confirm_is_not_asked_for() -> None:
+    here, elsewhere = asked(Promises(lost={"redis": 5, "redis-wait": 0}), ["mysql", "redis"])
+
+    assert Promises(lost={"redis": 5}) == here
+    assert Promises(lost={"redis-wait": 0}) == elsewhere
+
+
+def test_word_of_a_master_without_a_replica_is_to_be_kept_as_that_of_a_replica() -> None:
+    here, elsewhere = asked(Promises(lost={"mysql": 0, "redis-wait": 0}), ["mysql", "redis"])
+    (said,) = broken(here, replace(KEPT, lost={"mysql": 0, "redis-a": 7}))
+
+    assert (Promises(lost={"mysql": 0, "redis": 0}), Promises()) == (here, elsewhere)
+    assert "7 acknowledged writes of redis were lost, where none is promised" == said
+    assert "how many acknowledged writes of redis were lost" in unknown(here, replace(KEPT, lost={"mysql": 0}))

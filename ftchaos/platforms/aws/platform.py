@@ -88,7 +88,8 @@ class AwsPlatform:
     def takes(self) -> Sequence[str]:
         if self._drill is not None:
             return ("mysql",)  # what the application would write would stay in the source
-        given = {"uploads": self.settings.api, "mysql": True, "redis": self.settings.redis}
+        redis = self.settings.redis
+        given = {"uploads": self.settings.api, "mysql": True, "redis": redis, "redis-wait": redis}
         return [store for store, where in given.items() if where]
 
     def targets(self) -> list[str]:

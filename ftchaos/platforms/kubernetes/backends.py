@@ -1,15 +1,18 @@
-"""Which pods a Service leads to at this moment: those that are ready, with the port that is meant."""
+"""Which pods a Service leads to at this moment: those that are ready, with the port that is meant; or one pod alone."""
 
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ftchaos.errors import Invalid
 from ftchaos.platforms.kubernetes.access import Access
+from ftchaos.platforms.kubernetes.inventory import Pod
 
 Obj = dict[str, Any]
+POD = "pod/"  # no name of a Service has a slash
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,35 @@ class Backend:
     uid: str
     node: str
     port: int
+
+
+def of(access: Access, namespace: str, name: str, port: int) -> list[Backend]:
+    """Where a new connection may lead to.
+
+    Args:
+        name: of a Service, or ``pod/`` and the name of a pod, which need not be ready: whoever asks a server itself
+            wants to know that, too.
+    """
+    if not name.startswith(POD):
+        return ready(access, namespace, name, port)
+    found = access.pages("pods", namespace, fieldSelector=f"metadata.name={name.removeprefix(POD)}")
+    return [_backend(one, port) for one in found if one["status"].get("phase") == "Running"]
+
+
+def members(access: Access, namespace: str, service: str, port: int, every: Sequence[Pod]) -> tuple[list[Pod], int]:
+    """The pods of the workloads that a Service leads into, as it may lead to one of several that lead, and their port.
+
+    Args:
+        every: the pods that there are.
+
+    Raises:
+        Invalid: see :func:`ready`.
+    """
+    behind = ready(access, namespace, service, port)
+    names = {one.pod for one in behind}
+    mine = [one for one in every if one.namespace == namespace and one.address and not one.terminating]
+    owners = {one.workload for one in mine if one.name in names} - {""}
+    return [one for one in mine if one.name in names or one.workload in owners], behind[0].port if behind else port
 
 
 def ready(access: Access, namespace: str, service: str, port: int) -> list[Backend]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from ftchaos.clock import Clock
@@ -26,16 +27,20 @@ RESOLUTION_S = 1.0
 STATED = "to the second"
 
 
-def read(access: Access, known: Collection[str], since_at: float) -> list[Event]:
+def read(
+    access: Access, known: Collection[str], since_at: float, shards: Mapping[str, str] = MappingProxyType({})
+) -> list[Event]:
     """What the cluster did since an instant, in order.
 
     Args:
         known: uids of the pods that were there before; what the others did is the recovery.
+        shards: see :attr:`ftchaos.platforms.kubernetes.inventory.Inventory.shards`.
     """
     clock = Clock.anchored()
     found: list[Event] = []
     for pod in survey.every(access, "pods", access.place.namespaces):
-        component = component_of(pod)
+        shard = shards.get(f"{pod['metadata']['namespace']}/{pod['metadata']['name']}")
+        component = f"cache-{shard}" if shard else component_of(pod)
         if component and pod["metadata"]["uid"] not in known:
             found += _of_new(pod, component, clock)
         elif component and (said := _staying(pod)):

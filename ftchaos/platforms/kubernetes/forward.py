@@ -1,9 +1,10 @@
-"""Ways from this machine to Services that only their cluster can reach, by ``pods/portforward`` for each connection.
+"""Ways from this machine to what only its cluster can reach, by ``pods/portforward`` for each connection.
 
 ``python -m ftchaos.platforms.kubernetes.forward CONFIG.json`` listens on 127.0.0.1, says on its standard output at
 which ports, and dies with its parent. A connection that it accepts leads to a pod of the Service that is ready then, so
-the next one follows a failover; it ends when the pod does, and is reset when there is none. The configuration has no
-secret in it: credentials come from the kubeconfig, as for all calls, and no other cluster than was meant is asked.
+the next one follows a failover; it ends when the pod does, and is reset when there is none. One to a pod leads to
+whichever has its name then. The configuration has no secret in it: credentials come from the kubeconfig, as for all
+calls, and no other cluster than was meant is asked.
 
 A pod that dies ends its connections at once. Of a node that falls silent the API server does not tell, so pods that
 have connections are looked at every second, and those on a node that is not Ready are given up.
@@ -21,10 +22,10 @@ import functools
 import json
 import os
 import select
-import shutil
 import subprocess
 import sys
 import tempfile
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +33,7 @@ from typing import Any
 
 import aiohttp
 
+from ftchaos.clock import now
 from ftchaos.errors import FtchaosError, Inconclusive, Invalid, Refused
 from ftchaos.platforms.kubernetes import backends
 from ftchaos.platforms.kubernetes.access import Access, Place
@@ -45,8 +47,10 @@ DATA, ERRORS = 0, 1  # the channels of the one port
 LOOK_EVERY_S = 1.0
 OPENS_WITHIN_S = 5.0
 BEGINS_WITHIN_S = 60.0
+BELIEVED_S = 0.25
+"""How long what was said of a pod holds: whoever looks for a server that is down asks again every few milliseconds."""
 _CHUNK = 65_536
-Target = tuple[str, str, int]  # namespace, service, port
+Target = tuple[str, str, int]  # namespace, service or pod, port; see backends.of
 
 
 # The process ----------------------------------------------------------------------------------------------------
@@ -66,6 +70,8 @@ class Forwarder:
 
     access: Access
     clients: set[Client] = field(default_factory=set)
+    _said: dict[Target, tuple[float, list[Backend]]] = field(default_factory=dict)
+    _turns: defaultdict[Target, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
 
     async def listen(self, targets: Mapping[str, Target]) -> dict[str, int]:
         """Listen for each target; the ports by name."""
@@ -92,7 +98,7 @@ class Forwarder:
         client = Client(writer)
         self.clients.add(client)
         try:
-            found = await asyncio.to_thread(backends.ready, self.access, *target)
+            found = await self._backends(target)
             for backend in found:
                 if await self._carried(client, backend, reader):
                     return
@@ -104,6 +110,16 @@ class Forwarder:
             if client.backend is None:
                 writer.transport.abort()
             writer.close()
+
+    async def _backends(self, target: Target) -> list[Backend]:
+        if not target[1].startswith(backends.POD):
+            return await asyncio.to_thread(backends.of, self.access, *target)
+        async with self._turns[target]:
+            at, found = self._said.get(target, (-BELIEVED_S, []))
+            if now() - at > BELIEVED_S:
+                found = await asyncio.to_thread(backends.of, self.access, *target)
+                self._said[target] = now(), found
+        return found
 
     async def _carried(self, client: Client, backend: Backend, reader: asyncio.StreamReader) -> bool:
         """Carry a connection to a pod until one of both ends; False where the pod takes none."""
@@ -170,7 +186,7 @@ def main() -> None:
         targets = {name: (one[0], one[1], int(one[2])) for name, one in config["targets"].items()}
         access.ensure_allowed(needed(FORWARD, sorted({one[0] for one in targets.values()})))
         for target in targets.values():
-            backends.ready(access, *target)  # says what is wrong with a Service; that no pod is ready may pass
+            backends.of(access, *target)  # says what is wrong with a Service; that no pod is ready may pass
     except FtchaosError as error:
         said = {"fact": error.fact, "hint": error.hint, "exit_code": error.exit_code}
         print(json.dumps(said), flush=True)  # noqa: T201
@@ -187,7 +203,6 @@ class Forwards:
 
     ports: Mapping[str, int]
     process: subprocess.Popen[bytes]
-    folder: Path
 
     def address(self, name: str) -> Address:
         """Where a client on this machine finds what was named so.
@@ -205,34 +220,34 @@ class Forwards:
         self.process.wait()
         if self.process.stdout is not None:
             self.process.stdout.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def begin(place: Place, targets: Mapping[str, Target]) -> Forwards:
-    """Forward local ports to Services.
+    """Forward local ports to Services and pods.
 
     Args:
-        targets: namespace, service and port of each, by a name of the caller's.
+        targets: namespace, service or pod, and port of each, by a name of the caller's.
 
     Raises:
         Refused: this is another cluster than was meant, or the permission is missing.
         Invalid: a context or a Service is not there.
         Inconclusive: the cluster does not answer.
     """
-    folder = Path(tempfile.mkdtemp(prefix="ftchaos-forward-"))
     config = {"place": place.to_json(), "targets": {name: list(one) for name, one in targets.items()}}
-    (folder / "config.json").write_text(json.dumps({**config, "parent": os.getpid()}))
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "ftchaos.platforms.kubernetes.forward", str(folder / "config.json")],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log,
-        )  # fmt: skip
-    made = Forwards({}, process, folder)
-    said = _first_line(process)
-    if "ports" in said:
-        made.ports = said["ports"]
+    # Once it forwards nobody reads these files any more, so that nothing is left of it whoever is killed then.
+    with tempfile.TemporaryDirectory(prefix="ftchaos-forward-") as name:
+        folder = Path(name)
+        (folder / "config.json").write_text(json.dumps({**config, "parent": os.getpid()}))
+        with (folder / "log").open("wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "ftchaos.platforms.kubernetes.forward", str(folder / "config.json")],
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log,
+            )  # fmt: skip
+        said = _first_line(process)
+        why = (folder / "log").read_text(errors="replace")[-400:].strip()
+    made = Forwards(said.get("ports", {}), process)
+    if made.ports:
         return made
-    why = (folder / "log").read_text(errors="replace")[-400:].strip()
     made.end()
     fact = said.get("fact", f"the port-forward does not begin: {why}")
     raise {2: Invalid, 5: Refused}.get(said.get("exit_code", 3), Inconclusive)(fact, said.get("hint", ""))

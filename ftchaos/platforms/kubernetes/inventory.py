@@ -42,6 +42,8 @@ class Pod:
         mirror: the kubelet runs it from a file, and the API server only shows it.
         scratch: it has an emptyDir, whose content goes with it.
         ports: those that it declares.
+        host: the name at which it is found in the cluster whichever address it has, as the pods of a StatefulSet are;
+            empty where it has none.
     """
 
     namespace: str
@@ -58,6 +60,7 @@ class Pod:
     host_network: bool = False
     address: str = ""
     ports: tuple[int, ...] = ()
+    host: str = ""
 
     @property
     def full_name(self) -> str:
@@ -88,7 +91,9 @@ class Inventory:
         policies: their NetworkPolicies.
         foreign: pods of other namespaces that carry no tag; None where nobody looked.
         roles: of databases, by the full name of a pod, as the servers said when they were asked: ``mysql-primary``,
-            ``mysql-replica``, ``redis-master``, ``redis-replica``; empty where nobody asked.
+            ``mysql-replica``, ``mysql-unclear``, ``redis-master``, ``redis-replica``; empty where nobody asked.
+        shards: of the cache, by the full name of the pod that leads one, the letter that its component goes by; only
+            those that clients of a run write to.
         client_zone: where the clients of the run are, where that is known.
         scalers: the HorizontalPodAutoscalers of the namespaces.
         api: where clients upload; empty where nobody does.
@@ -106,6 +111,7 @@ class Inventory:
     roles: Mapping[str, str] = field(default_factory=dict)
     scalers: tuple[Obj, ...] = ()
     api: str = ""
+    shards: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def zones(self) -> list[str]:
@@ -201,9 +207,16 @@ def pods(objects: Iterable[Mapping[str, Any]], replica_sets: Iterable[Mapping[st
                 bool(spec.get("hostNetwork")),
                 status.get("podIP") or "",
                 tuple(port["containerPort"] for port in ports if port.get("protocol", "TCP") == "TCP"),
+                _host(spec, metadata["namespace"]),
             )
         )
     return found
+
+
+def _host(spec: Mapping[str, Any], namespace: str) -> str:
+    """Source: Kubernetes documentation, DNS for Services and Pods: hostname and subdomain."""
+    hostname, subdomain = spec.get("hostname"), spec.get("subdomain")
+    return f"{hostname}.{subdomain}.{namespace}.svc" if hostname and subdomain else ""
 
 
 def owner(obj: Mapping[str, Any]) -> str:

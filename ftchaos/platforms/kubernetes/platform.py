@@ -2,7 +2,7 @@
 
 Clients write to the database that the configuration names, and to the application where ``api`` says where that is.
 They run where ftchaos does. What the database or the application are is not asked: a Service of the cluster, or RDS
-beside it.
+beside it. The cache is written to where the configuration names it.
 """
 
 from __future__ import annotations
@@ -16,17 +16,19 @@ from typing import TYPE_CHECKING, Any
 from pymysql.err import MySQLError
 
 from ftchaos.clock import now
-from ftchaos.errors import FtchaosError, Invalid, StepFailed
+from ftchaos.errors import FtchaosError, Invalid, Refused, StepFailed
 from ftchaos.mysql import session as sessions
 from ftchaos.mysql.session import Session
 from ftchaos.platforms import comparison, ledgertable, login
 from ftchaos.platforms.arguments import ensure_taken
 from ftchaos.platforms.base import Address, Event, Harm, Progress, Recovery, ScalingSeen, Step, Traffic
-from ftchaos.platforms.kubernetes import account, events, faults, forward, heals, lease, sight, standing, survey
+from ftchaos.platforms.kubernetes import events, faults, forward, heals, lease, sight, standing, survey
 from ftchaos.platforms.kubernetes.access import IN_CLUSTER, Access, ApiFailed, Call, Place, Unanswered
+from ftchaos.platforms.kubernetes.cache import Cache
 from ftchaos.platforms.kubernetes.calls import NODES
 from ftchaos.platforms.kubernetes.faults import autoscaler
 from ftchaos.platforms.kubernetes.inventory import Inventory
+from ftchaos.platforms.kubernetes.servers import Servers
 from ftchaos.platforms.recorder import RUN, Recorder
 
 if TYPE_CHECKING:
@@ -37,12 +39,16 @@ if TYPE_CHECKING:
 
 WRITES_PER_S = 100.0
 """What the smallest database bears beside its own work; 10 ms between two writes are the resolution of an outage."""
+CACHE_WRITES_PER_S = 20.0
+"""Of each of six writers: what an API server carries beside its own work, where all of it passes through it."""
 CONNECT_S = 5.0
 ANSWER_S = 300.0
 EVENTS_S = 1.0
 """Between two looks at what the cluster says of itself."""
 OF_UPLOADS = ("api", "queue", "websocket")
 """The components that only uploads and their subscribers sample."""
+OF_LEADERS = ("fail_mysql_primary", "fail_redis_masters")
+"""The faults that hit whoever leads, so that databases are asked."""
 NO_LAB = "it is for the lab: leave it out here"
 WRITER = "the writer"
 MYSQL = "mysql"
@@ -64,6 +70,7 @@ class KubernetesPlatform:
         self._login: login.Login | None = None
         self._lease: lease.Lease | None = None
         self._forwards: forward.Forwards | None = None
+        self._cache_login: login.Login | None = None
         self._claim: Session | None = None
         self._known_pods: frozenset[str] = frozenset()
         self._said: list[Event] = []
@@ -75,6 +82,10 @@ class KubernetesPlatform:
         """The one way to the cluster of a run; its calls are recorded from where on there is a run."""
         return Access(Place.of(self.options.environment, self.settings), self._on_call)
 
+    @functools.cached_property
+    def _servers(self) -> Servers:
+        return Servers(self._access, self._mysql, self.settings.kubernetes.redis if self.settings.kubernetes else None)
+
     def _on_call(self, call: Call) -> None:
         if self._recorder is not None:
             self._recorder(call)
@@ -85,7 +96,11 @@ class KubernetesPlatform:
 
     @property
     def takes(self) -> Sequence[str]:
-        return ["uploads", "mysql"] if self.settings.api else ["mysql"]
+        redis = self.settings.kubernetes.redis if self.settings.kubernetes else None
+        cache = self._servers.cache if redis else None
+        given = {"uploads": self.settings.api, "mysql": True, "redis": redis}
+        given["redis-wait"] = redis and (cache is None or cache.waits)
+        return [store for store, where in given.items() if where]
 
     def targets(self) -> list[str]:
         self._ensure_possible()
@@ -107,7 +122,12 @@ class KubernetesPlatform:
             namespace, _, name = str(self._mysql.service).partition("/")
             self._forwards = forward.begin(self._access.place, {MYSQL: (namespace, name, self._mysql.port)})
             progress(f"the database is reached through a port-forward to {self._mysql.service}")
-        self._login = login.keep(account.read(self._access, self._mysql.secret), "database", run_id, self.name, undo)
+        self._login = login.keep(self._servers.account, "database", run_id, self.name, undo)
+        if (cache := self._cache()) is not None:
+            if self._servers.cache_account is not None:
+                self._cache_login = login.keep(self._servers.cache_account, "cache", run_id, self.name, undo)
+            if not cache.waits:
+                progress("the cache has a master without a replica: nobody waits for one")
         self._claim = self._connect()
         ledgertable.claim(self._claim)
         with self._connect() as session:
@@ -126,6 +146,7 @@ class KubernetesPlatform:
             "host": self._writer.host, "port": self._writer.port, "kind": "sql", "sql": "SELECT 1",
             "user": self._login.user, "secret_file": str(self._login.file), "ca": str(self._mysql.ca or ""),
         }  # fmt: skip
+        cache = self._cache()
         return Traffic(
             public_url=self.settings.api or "",
             writer=self._writer,
@@ -136,7 +157,17 @@ class KubernetesPlatform:
             ca=self._mysql.ca,
             writes_per_s=WRITES_PER_S,
             place=self._access.place.to_json(),
+            **(self._written(cache) if cache else {}),
         )
+
+    def _written(self, cache: Cache) -> dict[str, Any]:
+        """What clients are told of the cache."""
+        account = self._cache_login
+        known = {"user": account.user, "secret_file": str(account.file)} if account else {}
+        return {
+            "cache_nodes": cache.nodes, "cache_manner": {**cache.manner, **known}, "cache_follow": cache.follow,
+            "cache_waits": cache.waits, "cache_writes_per_s": CACHE_WRITES_PER_S, "shards": cache.shards,
+        }  # fmt: skip
 
     def client_argv(self, argv: Sequence[str], zone: str = "") -> list[str]:
         if zone:
@@ -165,16 +196,27 @@ class KubernetesPlatform:
         self._ensure_possible()
         found = faults.find(fault)
         ensure_taken(fault, found.plan, arguments, "Kubernetes")
-        harm = found.plan(self._look(everywhere=arguments.get("manner") == NODES), **arguments)
+        inventory = self._look(everywhere=arguments.get("manner") == NODES, ask=fault in OF_LEADERS)
+        cache = self._cache()
+        harm = found.plan(inventory, **arguments)
         faults.ensure_allowed(self._access, harm)
         sampled = {"database"} if self._mysql.service else set()
         sampled |= {*OF_UPLOADS} if self.settings.api else set()
+        sampled |= {f"cache-{letter}" for letter in cache.shards} if cache else set()
         hits = tuple(one for one in harm.hits if one in sampled)
         if not hits:
             raise Invalid(
                 f"no client of ours would notice, as none uses what is hit: {', '.join(harm.hits) or harm.clause}",
                 f"say for {self.options.environment!r} where the application is: api: http://...",
             )
+        if cache and harm.undo.get("policies") and not self._servers.ways.within:
+            cut = {f"{one['namespace']}/{one['name']}" for one in harm.undo.get("pods", ())} & cache.pods
+            if cut:
+                raise Refused(
+                    f"clients reach {', '.join(sorted(cut))} through port-forwards, which no NetworkPolicy cuts: they "
+                    "would write where nobody else can",
+                    "run ftchaos in the cluster, or choose another manner",
+                )
         return replace(harm, hits=hits)
 
     def inject(self, fault: str, harm: Harm, undo: UndoLog, begin: Callable[[], None]) -> str:
@@ -191,7 +233,7 @@ class KubernetesPlatform:
         at = now()
         if at >= self._said_until:
             with suppress(FtchaosError):  # they only corroborate, and are asked for again
-                said = events.read(self._access, self._known_pods, since_at)
+                said = events.read(self._access, self._known_pods, since_at, self._known().shards)
                 # What passes, as a pod that nobody could place, is known from when it was seen.
                 kept = [
                     one for one in self._said if (one.name, one.detail) not in {(new.name, new.detail) for new in said}
@@ -221,6 +263,7 @@ class KubernetesPlatform:
         found = standing.describe(self._access, self._known())
         with self._connect() as session:
             found["mysql"] = str(sessions.value(session, "SELECT VERSION()"))
+        found["redis"] = cache.version if (cache := self._cache()) else ""
         place = self._access.place
         found["settings"] |= {"context": place.context, "cluster": place.cluster, "writes_per_s": WRITES_PER_S}
         return found
@@ -231,6 +274,7 @@ class KubernetesPlatform:
             self._lease.end()
         if self._forwards is not None:
             self._forwards.end()
+        self._servers.end()
         if self._claim is not None and self._claim.open:
             self._claim.close()
 
@@ -268,10 +312,24 @@ class KubernetesPlatform:
             raise Invalid(f"the environment {self.options.environment!r} has no lab {self.options.lab!r}", NO_LAB)
         assert self._mysql.secret
 
-    def _look(self, *, everywhere: bool = False) -> Inventory:
-        """The inventory as it is now."""
-        self._inventory = survey.of(self._access, self.settings, everywhere=everywhere)
+    def _look(self, *, everywhere: bool = False, ask: bool = False) -> Inventory:
+        """The inventory as it is now.
+
+        Args:
+            ask: whether to ask the databases who leads.
+        """
+        roles = self._servers.roles if ask else None
+        found = survey.of(self._access, self.settings, everywhere=everywhere, ask=roles)
+        cache = self._servers.cache
+        self._inventory = replace(found, shards=cache.leads) if cache else found
         return self._inventory
+
+    def _cache(self) -> Cache | None:
+        """Where clients write to the cache; None where the configuration names none."""
+        given = self.settings.kubernetes.redis if self.settings.kubernetes else None
+        if given is None or self._servers.cache is not None:
+            return self._servers.cache
+        return self._servers.find_cache(self._known().pods, given)
 
     def _known(self) -> Inventory:
         """The inventory as it was last looked at."""

@@ -19,10 +19,14 @@ KINDS = {
 }  # fmt: skip
 
 
-def of(access: Access, settings: Environment, *, everywhere: bool = False) -> Inventory:
+def of(
+    access: Access, settings: Environment, *, everywhere: bool = False,
+    ask: Callable[[Sequence[Pod]], Mapping[str, str]] | None = None,
+) -> Inventory:  # fmt: skip
     """The inventory of an environment as it is configured; see :func:`take`."""
     return take(
-        access, tag=settings.tag, client_zone=settings.client_zone or "", everywhere=everywhere, api=settings.api or ""
+        access, tag=settings.tag, client_zone=settings.client_zone or "", everywhere=everywhere, api=settings.api or "",
+        ask=ask,
     )  # fmt: skip
 
 

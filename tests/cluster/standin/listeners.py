@@ -30,6 +30,7 @@ class Listeners:
     def __init__(self, loop: Loop, kubelets: Kubelets, policies: Policies) -> None:
         self._loop, self._registry, self._kubelets, self._policies = loop, loop.registry, kubelets, policies
         self._servers: dict[Key, tuple[str, asyncio.Server]] = {}
+        self._begun: set[Key] = set()
         self._open: dict[Key, set[asyncio.StreamWriter]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         loop.on("pods", lambda change: self._due(change))
@@ -62,6 +63,8 @@ class Listeners:
         address = pod["status"].get("podIP", "") if pod and open_ else ""
         if key in self._servers and self._servers[key][0] != address:
             self._close(key)
+        if key in self._begun:
+            return  # it is looked at again once it listens
         if address and key not in self._servers:
             self._listen(key, address, port_of(pod or {}))
         elif address and pod:
@@ -70,13 +73,13 @@ class Listeners:
     def _listen(self, key: Key, address: str, port: int) -> None:
         made = socket.create_server((address, port), backlog=64)
         made.setblocking(False)
+        self._begun.add(key)
 
         async def serve() -> None:
             server = await asyncio.start_server(lambda reader, writer: self._answer(key, reader, writer), sock=made)
-            if key in self._servers:
-                server.close()
-            else:
-                self._servers[key] = address, server
+            self._begun.discard(key)
+            self._servers[key] = address, server
+            self._loop.due(self._reconcile, *key)
 
         task = asyncio.get_running_loop().create_task(serve())
         self._tasks.add(task)

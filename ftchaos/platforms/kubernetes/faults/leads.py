@@ -46,7 +46,8 @@ def of(inventory: Inventory, role: str, labels: Mapping[str, str], label: str) -
             raise Invalid(f"{label!r} is no label", "write key=value")
         marks = {key: value}
     family = role.partition("-")[0]
-    if any(one.startswith(f"{family}-") for one in inventory.roles.values()):
+    is_asked = any(one.startswith(f"{family}-") for one in inventory.roles.values())
+    if is_asked:
         leading = [pod for pod in inventory.pods if inventory.roles.get(pod.full_name) == role]
         might = [pod for pod in inventory.pods if inventory.roles.get(pod.full_name, "").startswith(f"{family}-")]
     else:
@@ -55,6 +56,11 @@ def of(inventory: Inventory, role: str, labels: Mapping[str, str], label: str) -
     owners = {pod.owner for pod in leading if pod.workload}
     might += [pod for pod in inventory.pods if pod.owner in owners and pod not in might]
     found = sorted((pod for pod in leading if pod.ready and not pod.terminating), key=lambda pod: pod.full_name)
+    if not found and is_asked:
+        raise Refused(
+            f"no ready pod is known to be {role.replace('-', ' ')} by the word of the servers",
+            "wait until a failover is over; on MySQL grant the account REPLICATION CLIENT (MariaDB: REPLICA MONITOR)",
+        )
     if not found:
         raise Refused(
             f"nobody is known to be {role.replace('-', ' ')}: no server said so, and no ready pod has the label "

@@ -20,17 +20,23 @@ def plan(inventory: Inventory, which: str = "one", manner: str = "kill", label: 
     """Which masters fall.
 
     Args:
-        which: ``one``: the first by name; ``every-second``: the first, the third and so on; or one by its name.
+        which: ``one``: the first, those that clients write to being before others and else by name; ``every-second``:
+            the first, the third and so on; or one by its name.
         manner: ``kill``, or ``partition``.
         label: ``key=value`` of pods that lead, where no server was asked; by default those of known operators.
 
     Raises:
-        Invalid: there is no such master or manner, or the label is none.
+        Invalid: there is no such master or manner, clients do not write to it, or the label is none.
         Refused: nobody is known to lead, or one would not come back, or cannot be cut off.
     """
     every, might = leads.of(inventory, "redis-master", LABELS, label)
+    every.sort(key=lambda one: inventory.shards.get(one.full_name, "other"))
     hit = _chosen(every, which)
-    letters = [LETTERS[number] for number, one in enumerate(every) if one in hit and number < len(LETTERS)]
+    shards = inventory.shards or {one.full_name: letter for one, letter in zip(every, LETTERS, strict=False)}
+    letters = sorted(shards[one.full_name] for one in hit if one.full_name in shards)
+    if not letters and inventory.shards:
+        names = ", ".join(inventory.shards)
+        raise Invalid(f"clients of a run do not write to {which}, so that no loss would be seen", f"choose of {names}")
     lost = "" if (len(every) - len(hit)) * 2 > len(every) or len(every) < 3 else "the Redis Cluster"
     hits = (*(f"cache-{letter}" for letter in (LETTERS if lost else letters)), "websocket")
     mark = f"ftchaos-{secrets.token_hex(4)}"
