@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from cluster.roles import bound
 from cluster.standin.server import Standin
 from workplaces import Workplace
 
@@ -241,6 +242,37 @@ def test_what_was_changed_by_hand_is_found(doctor: Doctor) -> None:
 
     assert 1 == code
     assert "spec.replicas is 5, and 3 is written" in findings["as its manifests say"]["seen"]
+
+
+def test_secrets_are_held_against_their_manifests_by_name_and_key(doctor: Doctor) -> None:
+    doctor.build(sound())
+    secret: Obj = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "db", "namespace": SPACE}}
+    doctor.cluster.create({**secret, "data": {"user": "b25l"}})
+    with (doctor.place.folder / "manifests.yaml").open("a") as file:
+        file.write("---\n" + yaml.safe_dump({**secret, "stringData": {"user": "another", "password": "hidden"}}))
+    code, findings = doctor.examine()
+
+    assert 1 == code
+    assert (
+        f"Secret {SPACE}/db: data.password is not there, and a value is written"
+        == (findings["as its manifests say"]["seen"])
+    )
+
+
+def test_secrets_that_may_not_be_listed_are_unknown_and_not_asked_for(doctor: Doctor) -> None:
+    doctor.build(sound())
+    secret: Obj = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "db", "namespace": SPACE}}
+    with (doctor.place.folder / "manifests.yaml").open("a") as file:
+        file.write("---\n" + yaml.safe_dump({**secret, "stringData": {"user": "hidden"}}))
+    config = doctor.place.folder / "ftchaos.yaml"
+    reader = str(bound(doctor.cluster, "read", SPACE))
+    config.write_text(config.read_text().replace(str(doctor.cluster.kubeconfig), reader))
+    doctor.cluster.clear()
+    code, findings = doctor.examine()
+
+    assert 3 == code
+    assert f"Secret {SPACE}/db" in findings["as its manifests say"]["seen"]
+    assert [] == [one for one in doctor.cluster.requests() if one["resource"] == "secrets"]
 
 
 def test_what_may_not_be_read_is_unknown_and_never_met(doctor: Doctor) -> None:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from ftchaos.config import Config, Environment
 from ftchaos.errors import Invalid
 from ftchaos.platforms.findings import Finding, Unread
-from ftchaos.platforms.kubernetes import drift, live, manifests, survey
+from ftchaos.platforms.kubernetes import drift, live, manifests, references, survey
 from ftchaos.platforms.kubernetes.access import Access, ApiFailed, Denied, Place, Unanswered
 from ftchaos.platforms.kubernetes.claims import Seen, judged
 
@@ -72,9 +72,13 @@ def _drift(access: Access, settings: Environment, config: Path | None) -> list[d
         return Unread(error.fact)
     found, unread = live.read(access, written)
     spaces = access.place.namespaces
-    differing = drift.compare(
-        [one for one in written if one not in unread], found, spaces[0] if len(spaces) == 1 else ""
-    )
+    default = spaces[0] if len(spaces) == 1 else ""
+    differing = drift.compare([one for one in written if one not in unread], found, default)
+    ours = [one for one in written if (one.name.namespace or default) in spaces]
+    needs_secrets = references.differences(ours, {}, default)  # what would be missing if there were none
+    if needs_secrets and (secrets := live.secrets(access)) is not None:
+        differing += references.differences(ours, secrets, default)
+        unread = [one for one in unread if one.name.kind != references.SECRET or one not in ours]
     if unread and not differing:
         kinds = ", ".join(sorted({str(one.name) for one in unread})[:5])
         return Unread(

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ftchaos.platforms.kubernetes.calls import Action
+from ftchaos.platforms.kubernetes.failures import Denied
 from ftchaos.platforms.kubernetes.manifests import Manifest, Name, Obj
 
 if TYPE_CHECKING:
     from ftchaos.platforms.kubernetes.access import Access
 
-# Secrets are not among them: who looks for drift need not be allowed to read them.
+# Secrets are not among them: who looks for drift need not be allowed to read them, see secrets().
 READ = {
     "ConfigMap": "configmaps", "CronJob": "cronjobs", "DaemonSet": "daemonsets", "Deployment": "deployments",
     "HorizontalPodAutoscaler": "horizontalpodautoscalers", "Ingress": "ingresses", "Job": "jobs",
@@ -35,6 +37,23 @@ def read(access: Access, manifests: Sequence[Manifest]) -> tuple[dict[Name, Obj]
             for obj in access.pages(READ[kind], namespace):
                 found[Name(kind, namespace, str(obj["metadata"]["name"]))] = obj
     return found, [one for one in manifests if not _is_read(one, namespaces)]
+
+
+def secrets(access: Access) -> dict[Name, tuple[str, ...]] | None:
+    """The Secrets of the application's namespaces by the names of their keys; None where they may not be read.
+
+    The values are dropped as they come.
+    """
+    spaces = access.place.namespaces
+    try:
+        access.ensure_allowed([Action("list", "secrets", one) for one in spaces])
+    except Denied:
+        return None
+    return {
+        Name("Secret", space, str(obj["metadata"]["name"])): tuple(obj.get("data") or ())
+        for space in spaces
+        for obj in access.pages("secrets", space)
+    }
 
 
 def _is_read(one: Manifest, namespaces: Sequence[str]) -> bool:

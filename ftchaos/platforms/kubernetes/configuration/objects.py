@@ -8,7 +8,7 @@ never told.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -155,18 +155,3 @@ def _manifests(objects: Mapping[Name, Obj]) -> list[Manifest]:
 
 def _without(notes: Mapping[str, Any] | None, prefixes: tuple[str, ...]) -> Obj:
     return {key: value for key, value in (notes or {}).items() if not key.startswith(prefixes)}
-
-
-def references(obj: Any, kind: str) -> Iterator[str]:
-    """The names of all Secrets that an object of a workload refers to."""
-    if isinstance(obj, list):
-        for one in obj:
-            yield from references(one, kind)
-    elif isinstance(obj, dict):
-        for key, value in obj.items():
-            if key in ("secretRef", "secretKeyRef") and isinstance(value, dict) and kind == "Secret":
-                yield str(value.get("name"))
-            elif key == "secret" and isinstance(value, dict) and kind == "Secret":
-                yield str(value.get("secretName"))
-            else:
-                yield from references(value, kind)
