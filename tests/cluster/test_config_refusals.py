@@ -55,6 +55,16 @@ def _narrow(place: Place) -> None:
     place.config(manifests="deploy", kubeconfig=str(kubeconfig))
 
 
+def _who_could_not_give_a_role_back(place: Place) -> None:
+    kubeconfig = bound(place.cluster, "configuration", SPACE)
+    path = "/apis/rbac.authorization.k8s.io/v1/clusterroles/ftchaos-configuration"
+    rules = place.cluster.request("GET", path)["rules"]
+    for one in rules:
+        one["verbs"] = [verb for verb in one["verbs"] if verb != "escalate"]
+    place.cluster.request("PATCH", path, {"rules": rules})
+    place.config(manifests="deploy", kubeconfig=str(kubeconfig))
+
+
 def _lease_at_home(place: Place) -> None:
     place.config(manifests="deploy", lease_namespace=SPACE)
 
@@ -64,6 +74,7 @@ REFUSED: dict[str, tuple[Callable[[Place], None], str]] = {
     "a volume": (_claim, "the data of app/data would be lost"),
     "no permission": (_reader, "is not allowed to these credentials"),
     "an unknown kind": (_unknown, "of a kind that this drill cannot restore"),
+    "roles of others": (_who_could_not_give_a_role_back, "escalate roles is not allowed to these credentials"),
     "the lease's namespace": (_lease_at_home, "app holds the lease of this run, and would be lost"),
     "a custom resource": (_custom, "Widget app/one would be gone for good"),
     "a silent API": (_silent, "does not say what it serves at /apis/example.com/v1"),

@@ -168,6 +168,40 @@ def test_a_reader_may_read_and_nothing_else(cluster: Standin) -> None:
     assert ["get", "list", "watch"] in [one.verbs for one in rules.status.resource_rules]
 
 
+def test_nobody_gives_more_than_he_has_unless_he_may_escalate_or_bind(cluster: Standin) -> None:
+    group = "rbac.authorization.k8s.io"
+    held: list[Obj] = [
+        {"apiGroups": [group], "resources": ["roles", "rolebindings"], "verbs": ["create", "update"]},
+        {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list"]},
+    ]
+    role: Obj = {"apiVersion": f"{group}/v1", "kind": "ClusterRole", "metadata": {"name": "giver"}, "rules": held}
+    reference = {"kind": "ClusterRole", "name": "giver", "apiGroup": group}
+    subjects = [{"kind": "User", "name": "giver", "apiGroup": group}]
+    cluster.create(role, {**role, "kind": "ClusterRoleBinding", "roleRef": reference, "subjects": subjects})
+    rbac = client.RbacAuthorizationV1Api(config.new_client_from_config(str(cluster.kubeconfig_of("giver"))))
+
+    def give(name: str, *verbs: str) -> Any:
+        rules = [{"apiGroups": [""], "resources": ["pods"], "verbs": list(verbs)}]
+        return rbac.create_namespaced_role("default", {"metadata": {"name": name}, "rules": rules})
+
+    def bind(to: str) -> Any:
+        body = {"metadata": {"name": to}, "roleRef": {**reference, "name": to}, "subjects": subjects}
+        return rbac.create_namespaced_role_binding("default", body)
+
+    give("as-much", "get")
+    assert (403, "Forbidden") == _refusal(give, "more", "delete")
+    assert (403, "Forbidden") == _refusal(give, "all", "*")
+    bind("giver")
+    assert (403, "Forbidden") == _refusal(bind, "cluster-admin")
+    more = [
+        {"apiGroups": [group], "resources": ["roles"], "verbs": ["escalate"]},
+        {"apiGroups": [group], "resources": ["clusterroles"], "verbs": ["bind"]},
+    ]
+    cluster.request("PATCH", cluster.path(role), {"rules": [*held, *more]})
+    give("more", "delete")
+    bind("cluster-admin")
+
+
 def test_a_lease_is_taken_by_one_of_two(reached: Reach, space: str) -> None:
     leases = client.CoordinationV1Api(reached.api)
     made = leases.create_namespaced_lease(space, {"metadata": {"name": "lock"}, "spec": {"holderIdentity": "none"}})

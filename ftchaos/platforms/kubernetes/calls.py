@@ -75,6 +75,7 @@ RESOURCES = {
         Resource("networking.k8s.io", "ingresses"),
         Resource("networking.k8s.io", "networkpolicies"),
         Resource("policy", "poddisruptionbudgets"),
+        Resource("rbac.authorization.k8s.io", "clusterroles", namespaced=False),
         Resource("rbac.authorization.k8s.io", "rolebindings"),
         Resource("rbac.authorization.k8s.io", "roles"),
         Resource("velero.io", "backups"),
@@ -205,6 +206,11 @@ CALLS: tuple[Operation, ...] = (
     Operation("configuration", "list", "pods", everywhere=True),
     Operation("configuration", "list", "replicasets", everywhere=True),
     *(Operation("configuration", verb, one, everywhere=True) for one in RESTORED for verb in WRITES),
+    # No calls: a lost role is given back only by who holds all that it allows, or these. Source: Kubernetes, privilege
+    # escalation prevention.
+    Operation("configuration", "escalate", "roles", everywhere=True),
+    Operation("configuration", "bind", "roles", everywhere=True),
+    Operation("configuration", "bind", "clusterroles"),
     Operation("configuration", "get", DISCOVERY),
     Operation("configuration", "list", ANY, everywhere=True),
     Operation("configuration", "list", "backups", (VELERO,), everywhere=True),

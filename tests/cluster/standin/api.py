@@ -8,6 +8,7 @@ from typing import Any
 
 from cluster.standin import customs, failures, lists, patches, scaling
 from cluster.standin.asked import Asked, ensure_served
+from cluster.standin.escalation import ensure_held
 from cluster.standin.eviction import Evictions
 from cluster.standin.failures import Refused
 from cluster.standin.kinds import Kind
@@ -77,6 +78,7 @@ class Api:
             raise Refused("MethodNotAllowed", "the server does not allow this method on the requested resource")
         _ensure_kind(kind, body)
         namespace = _namespace(kind, asked)
+        ensure_held(self._authorizer, kind, asked.user, namespace, body, None)
         made = self.registry.create(kind, namespace, _stored(kind, body), dry_run=asked.dry_run, manager=asked.manager)
         if kind.plural == "customresourcedefinitions" and not asked.dry_run:
             customs.serve(self.registry, made)
@@ -93,6 +95,7 @@ class Api:
             made = self.registry.update(kind, namespace, name, new, dry_run=asked.dry_run, manager=asked.manager)
             return scaling.read(kind, made)
         _ensure_kind(kind, body)
+        ensure_held(self._authorizer, kind, asked.user, namespace, body, self.registry.need(kind, namespace, name))
         part = "" if asked.subresource == "finalize" else asked.subresource
         made = self.registry.update(
             kind, namespace, name, _stored(kind, body), subresource=part, dry_run=asked.dry_run, manager=asked.manager

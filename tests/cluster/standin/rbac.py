@@ -120,11 +120,12 @@ class Authorizer:
             for binding in bindings:
                 at = binding["metadata"].get("namespace", "")
                 if any(_is(subject, user, at) for subject in binding.get("subjects") or []):
-                    found.extend(self._role(binding["roleRef"], at))
+                    found.extend(self.rules_of(binding["roleRef"], at))
             self._known[user, namespace] = found
         return self._known[user, namespace]
 
-    def _role(self, reference: Obj, namespace: str) -> list[Obj]:
+    def rules_of(self, reference: Obj, namespace: str) -> list[Obj]:
+        """What the role of a binding allows."""
         plural = "clusterroles" if reference["kind"] == "ClusterRole" else "roles"
         role = self._registry.get(plural, namespace if plural == "roles" else "", reference["name"])
         return list((role or {}).get("rules") or [])
