@@ -42,6 +42,13 @@ def _custom(place: Place) -> None:
     place.cluster.create({"apiVersion": "example.com/v1", "kind": "Widget", "metadata": metadata})
 
 
+def _of_another_version(place: Place) -> None:
+    place.cluster.create(velero.definition("Widget", "example.com"))
+    place.cluster.create(velero.definition("Gadget", "example.com", "v1alpha1"))
+    metadata = {"name": "one", "namespace": SPACE}
+    place.cluster.create({"apiVersion": "example.com/v1alpha1", "kind": "Gadget", "metadata": metadata})
+
+
 def _silent(place: Place) -> None:
     place.cluster.create(velero.definition("Widget", "example.com"))
     place.cluster.fail_next("ServiceUnavailable", "get", times=100, path="/apis/example.com/v1")
@@ -77,6 +84,7 @@ REFUSED: dict[str, tuple[Callable[[Place], None], str]] = {
     "roles of others": (_who_could_not_give_a_role_back, "escalate roles is not allowed to these credentials"),
     "the lease's namespace": (_lease_at_home, "app holds the lease of this run, and would be lost"),
     "a custom resource": (_custom, "Widget app/one would be gone for good"),
+    "a kind of another version than its group prefers": (_of_another_version, "Gadget app/one would be gone for good"),
     "a silent API": (_silent, "does not say what it serves at /apis/example.com/v1"),
     "kinds that may not be listed": (_narrow, "whether the kind EndpointSlice would be lost cannot be seen"),
     "no Velero": (lambda place: place.config(), "Velero is not installed"),

@@ -20,7 +20,7 @@ COMPLETED = {"phase": "Completed", "warnings": 0, "errors": 0}
 LOOK_S = 0.05
 
 
-def definition(kind: str, group: str = "velero.io") -> Obj:
+def definition(kind: str, group: str = "velero.io", version: str = "v1") -> Obj:
     """Of a kind with a namespace, and no schema."""
     singular = kind.lower()
     schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
@@ -32,7 +32,7 @@ def definition(kind: str, group: str = "velero.io") -> Obj:
             "group": group,
             "scope": "Namespaced",
             "names": {"kind": kind, "plural": f"{singular}s", "singular": singular},
-            "versions": [{"name": "v1", "served": True, "storage": True, "schema": schema}],
+            "versions": [{"name": version, "served": True, "storage": True, "schema": schema}],
         },
     }
 

@@ -57,14 +57,17 @@ class Reach:
 
     @cached_property
     def kinds(self) -> dict[tuple[str, str], Obj]:
-        """What the cluster serves and lists: the APIResource by apiVersion and kind."""
-        versions = ["v1"]
+        """What the cluster serves and lists: the APIResource by apiVersion and kind, each in one version."""
+        versions = [("", "v1")]
         for group in self.request("GET", "/apis")["groups"]:
-            versions.append(group["preferredVersion"]["groupVersion"])
-        found = {}
-        for version in versions:
+            listed = [group["preferredVersion"], *group["versions"]]
+            versions += [(group["name"], one["groupVersion"]) for one in listed]
+        found: dict[tuple[str, str], Obj] = {}
+        seen = set()
+        for name, version in dict.fromkeys(versions):
             for one in self.request("GET", _root(version))["resources"]:
-                if "/" not in one["name"] and "list" in one["verbs"]:
+                if "/" not in one["name"] and "list" in one["verbs"] and (name, one["kind"]) not in seen:
+                    seen.add((name, one["kind"]))
                     found[version, one["kind"]] = one
         return found
 

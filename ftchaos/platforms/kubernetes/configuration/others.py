@@ -68,20 +68,23 @@ def _is_made_again(obj: Mapping[str, Any]) -> bool:
 
 def _kinds(access: Access) -> Iterator[tuple[str, str]]:
     """Each other kind that a namespace can hold, as calls name it and as people do."""
-    groups = [("", "v1"), *_groups(access)]
-    for group, version in groups:
+    seen = KEPT | MADE_AGAIN | JUDGED
+    for group, version in (("", "v1"), *_versions(access)):
         path = f"{DISCOVERY}/{group}/{version}" if group else f"/api/{version}"
         for one in _asked(access, path).get("resources") or ():
             plural = str(one["name"])
             is_held = one.get("namespaced") and "/" not in plural and {"list", "create"} <= set(one.get("verbs") or ())
-            if is_held and (group, plural) not in KEPT | MADE_AGAIN | JUDGED:
+            if is_held and (group, plural) not in seen:
+                seen.add((group, plural))
                 yield f"{plural}.{version}.{group}", str(one["kind"])
 
 
-def _groups(access: Access) -> list[tuple[str, str]]:
-    """Each group with the version that the cluster prefers."""
-    listed = _asked(access, DISCOVERY).get("groups") or ()
-    return [(str(one["name"]), str(one["preferredVersion"]["version"])) for one in listed]
+def _versions(access: Access) -> Iterator[tuple[str, str]]:
+    """Each group with all versions of it, that which it prefers first; a kind may be served in another alone."""
+    for one in _asked(access, DISCOVERY).get("groups") or ():
+        preferred = str(one["preferredVersion"]["version"])
+        others = [str(each["version"]) for each in one["versions"]]
+        yield from ((str(one["name"]), version) for version in dict.fromkeys([preferred, *others]))
 
 
 def _asked(access: Access, path: str) -> dict[str, Any]:
