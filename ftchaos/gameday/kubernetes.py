@@ -14,7 +14,7 @@ import yaml
 from ftchaos.errors import Invalid
 from ftchaos.gameday.schedule import HEAL_S, Wanted
 from ftchaos.platforms.kubernetes import policy
-from ftchaos.platforms.kubernetes.place import IN_CLUSTER
+from ftchaos.platforms.kubernetes.place import IN_CLUSTER, OWN_NODE
 
 USER = 10001
 LONGEST_NAME = 52
@@ -147,6 +147,7 @@ def _container(wanted: Wanted) -> dict[str, Any]:
             {"name": "HOME", "value": "/tmp"},
             {"name": "FTCHAOS_STATE", "value": f"{_DATA}/state"},
             {"name": "FTCHAOS_CACHE", "value": f"{_DATA}/cache"},
+            {"name": OWN_NODE, "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}},
         ],
         "resources": {
             "requests": {"cpu": "500m", "memory": "1Gi", "ephemeral-storage": "1Gi"},

@@ -27,6 +27,7 @@ from ftchaos.platforms.kubernetes.access import Access, Place
 from ftchaos.platforms.kubernetes.examination import examine
 from ftchaos.platforms.kubernetes.inventory import selects
 from ftchaos.platforms.kubernetes.lease import Lease
+from ftchaos.platforms.kubernetes.place import OWN_NODE
 from ftchaos.undo import UndoLog
 
 Obj = dict[str, Any]
@@ -191,6 +192,7 @@ def test_what_a_dead_pod_left_is_healed_before_the_next_one_harms(overlay: str) 
 
     assert ["recover"] == recover["args"]
     assert recover["volumeMounts"] == main["volumeMounts"]
+    assert {"name": OWN_NODE, "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}} in main["env"]
     assert {"name": "data", "persistentVolumeClaim": {"claimName": "ftchaos"}} in pod["volumes"]
 
 
@@ -273,5 +275,5 @@ def test_operator_runs_one_of_our_experiments_as_it_is(tmp_path: Path) -> None:
     assert definitions.find("experiment", "worker-kill").read_text() == given
     assert ["chaos"] == pod["command"]
     assert ["run", "/etc/experiment/worker-kill.yaml"] == pod["args"]
-    assert {one["name"] for one in pod["env"]} <= configured
+    assert {one["name"] for one in pod["env"]} <= {*configured, OWN_NODE}
     assert 0 == validated.returncode, validated.stderr

@@ -67,7 +67,9 @@ class Unanswered(Inconclusive):
 
     def __init__(self, call: str, why: str, writes: bool) -> None:
         doubt = "; whether it took effect is not known, and it was not tried again" if writes else ""
-        super().__init__(f"{call} got no answer: {_short(why)}{doubt}", "check the network to the API server")
+        known = "CERTIFICATE_VERIFY_FAILED" not in why
+        hint = "check the network to the API server" if known else "check the certificate authority of the context"
+        super().__init__(f"{call} got no answer: {_short(' '.join(why.split()))}{doubt}", hint)
         self.call = call
 
 

@@ -142,10 +142,13 @@ class Inventory:
         if self.place["context"] == "in-cluster" and not self.client_zone:
             raise Refused(
                 "nobody knows in which zone the clients of this run are",
-                "set client_zone for the environment in ftchaos.yaml: a zone, or 'outside'",
+                "give the pod FTCHAOS_NODE, the spec.nodeName of it, or set client_zone in ftchaos.yaml: a zone",
             )
         if self.client_zone == zone:
-            raise Refused(f"the clients of this run are in {zone}, the zone that would fail", "run from another zone")
+            raise Refused(
+                f"the clients of this run are in {zone}, the zone that would fail",
+                "choose another zone, or keep the pod of ftchaos out of this one by its nodeSelector",
+            )
 
 
 def carries(obj: Mapping[str, Any], tag: str) -> bool:

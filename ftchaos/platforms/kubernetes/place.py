@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 Obj = dict[str, Any]
 
 IN_CLUSTER = "in-cluster"
+OWN_NODE = "FTCHAOS_NODE"  # the variable that tells a pod the name of its node, its ``spec.nodeName``
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ from ftchaos import cloud
 from ftchaos.errors import Refused
 from ftchaos.platforms.kubernetes import inventory
 from ftchaos.platforms.kubernetes.inventory import Inventory, Node, Pod
+from ftchaos.platforms.kubernetes.place import IN_CLUSTER, OWN_NODE
 
 if TYPE_CHECKING:
     from ftchaos.config import Environment
@@ -38,7 +40,7 @@ def take(
 
     Args:
         tag: the label or annotation of namespaces and nodes that may be harmed.
-        client_zone: where the clients of the run are, or ``outside``.
+        client_zone: where the clients of the run are, or ``outside``; without it a pod takes that of its node.
         everywhere: whether to look at the pods of all namespaces, which few credentials may: a fault that takes whole
             nodes must know who else is on them.
         api: where clients upload.
@@ -56,21 +58,27 @@ def take(
                 f"allow faults in it: kubectl label namespace {name} {tag}" if found else "correct the configuration",
             )
     spaces = access.place.namespaces
-    there = tuple(pods(access, spaces))
+    there, found_nodes = tuple(pods(access, spaces)), nodes(access, tag)
     return Inventory(
         place=access.place.to_json(),
         tag=tag,
         namespaces=spaces,
-        nodes=tuple(nodes(access, tag)),
+        nodes=tuple(found_nodes),
         pods=there,
         wanted=wanted(access, spaces),
         policies=tuple(every(access, "networkpolicies", spaces)),
         foreign=tuple(_foreign(access, spaces)) if everywhere else None,
-        client_zone=client_zone,
+        client_zone=client_zone or _own_zone(access.place.context, found_nodes),
         scalers=tuple(every(access, "horizontalpodautoscalers", spaces)),
         api=api,
         roles=ask(there) if ask else {},
     )
+
+
+def _own_zone(context: str, every_node: Iterable[Node]) -> str:
+    """The zone of the pod that this runs in; empty for any other process, or where its node has none."""
+    own = os.environ.get(OWN_NODE, "") if context == IN_CLUSTER else ""
+    return next((one.zone for one in every_node if one.name == own), "")
 
 
 def every(access: Access, resource: str, namespaces: Iterable[str]) -> list[dict[str, Any]]:

@@ -61,8 +61,8 @@ class Front:
         return _json(status, body)
 
     def _user(self, request: web.BaseRequest) -> User:
-        token = request.headers.get("Authorization", "").removeprefix("Bearer ")
-        user = self._world.api.tokens.get(token)
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        user = self._world.api.tokens.get(token) if scheme.lower() == "bearer" else None
         if user is None:
             raise Refused("Unauthorized", "Unauthorized")
         return user
