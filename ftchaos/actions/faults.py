@@ -13,6 +13,7 @@ from ftchaos.clock import now
 from ftchaos.errors import Inconclusive
 from ftchaos.platforms.base import Step
 from ftchaos.run import Run, current
+from ftchaos.units import human_duration
 
 __all__ = [
     "exhaust_memory",
@@ -149,7 +150,8 @@ def _inject(fault: str, **arguments: str) -> str:
         said = run.platform.inject(fault, harm, run.undo, lambda: run.begin_fault(harm.clause, signs))
     run.progress.note(said)
     proven_at = _prove(run, signs, max(harm.proof_s, PROOF_TIMEOUT_S))
-    run.keep("inject", Step(said, facts={"proven_at": proven_at}))
+    seen = f"the damage was seen {human_duration(proven_at - run.fault_at())} after the fault began"
+    run.keep("inject", Step(seen, facts={"proven_at": proven_at}))
     return said
 
 
