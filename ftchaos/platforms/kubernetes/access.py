@@ -348,7 +348,9 @@ class Access:
                 wrong = "Unanswered"
                 raise Unanswered(said, str(error.reason), verb not in ("get", "list")) from error
             refusal = _refusal(said, error)
-            wrong, audit_id = (refusal.reason if isinstance(refusal, ApiFailed) else "") or str(status), _audit(error)
+            failed, audit_id = refusal if isinstance(refusal, ApiFailed) else None, _audit(error)
+            if not (failed and failed.is_absent and verb == "get"):  # that something is not there is an answer
+                wrong = (failed.reason if failed else "") or str(status)
             raise refusal from error
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             wrong = "Unanswered"

@@ -1,4 +1,4 @@
-"""ftchaos as a pod: the account that the kubelet mounts, over TLS, and the zone of its own node."""
+"""The way to an API server as a pod: its account over TLS and the zone of its node; and which calls have failed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from kubernetes.config import incluster_config
 
 from ftchaos.errors import Invalid, Refused
 from ftchaos.platforms.kubernetes import faults, survey
-from ftchaos.platforms.kubernetes.access import Access, Unanswered
+from ftchaos.platforms.kubernetes.access import Access, ApiFailed, Unanswered
 from ftchaos.platforms.kubernetes.place import IN_CLUSTER, OWN_NODE, Place
 
 PLACE = Place("staging", IN_CLUSTER, SPACES)
@@ -131,3 +131,14 @@ def test_a_process_outside_of_a_cluster_has_no_account_of_a_pod(mounted: Path, m
 
     with pytest.raises(Invalid, match="Service host/port is not set"):
         Access(PLACE)
+
+
+def test_an_answer_that_something_is_not_there_is_no_failed_call(cluster: Standin) -> None:
+    access = Access(Place("staging", "standin", ("default",), str(cluster.kubeconfig)))
+    absent = access.get("configmaps", "default", "nothing")
+    with pytest.raises(ApiFailed, match="NotFound"):
+        access.call("delete", "pods", "default", "nothing")
+    said = [(one.verb, one.status, one.error) for one in access.calls[1:]]
+
+    assert absent is None
+    assert [("get", 404, ""), ("delete", 404, "NotFound")] == said
