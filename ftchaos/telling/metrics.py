@@ -109,7 +109,7 @@ def read(exposed: str) -> dict[str, float]:
         families = list(text_string_to_metric_families(exposed))
     except (ValueError, KeyError, IndexError):
         return {}
-    return {one.name: one.samples[0].value for one in families if len(one.samples) == 1}
+    return {one.name: float(one.samples[0].value) for one in families if len(one.samples) == 1}
 
 
 def _put(made: CollectorRegistry, name: str, samples: Mapping[tuple[str, ...], float]) -> None:
