@@ -123,7 +123,6 @@ def test_a_preview_names_the_targets_and_changes_nothing(stage: Stage) -> None:
     [
         ("api-instance-kill", "FTCHAOS_COUNT", "2", "2 of 3 instances of the tier api were killed"),
         ("api-instance-kill", "FTCHAOS_COUNT", "70%", "2 of 3 instances of the tier api were killed"),
-        ("mysql-primary-kill", "FTCHAOS_LABEL", "app=mysql", f"{DB}/mysql-0 was killed"),
     ],
 )
 def test_the_environment_says_whom_and_how_many_a_fault_hits(
@@ -134,6 +133,27 @@ def test_the_environment_says_whom_and_how_many_a_fault_hits(
 
     assert 0 == done.exit_code, done.stderr
     assert [said] == done.json["faults"]
+
+
+def test_the_environment_says_which_label_leaders_have_where_no_server_is_asked(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FTCHAOS_LABEL", "app=api")
+    first = min(one.metadata.name for one in stage.app.ready(API, "api"))
+    done = stage.run("redis-master-kill", "--dry-run", "--json")
+
+    assert 0 == done.exit_code, done.stderr
+    assert [f"{API}/{first} was killed"] == done.json["faults"]
+
+
+def test_the_only_server_of_a_database_is_all_of_it_whatever_label_is_named(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FTCHAOS_LABEL", "app=api")
+    done = stage.run("mysql-primary-kill", "--dry-run")
+
+    assert 5 == done.exit_code
+    assert f"the fault would hit 1 of 1 mysql (100%: {DB}/mysql-0)" in done.stderr
 
 
 def _zone_of(pod: Any) -> str:
