@@ -91,3 +91,31 @@ def test_mysql_comes_back_on_its_volume_with_its_data(app: RealApp) -> None:
     assert pod.metadata.uid != app.ready(DB, "mysql")[0].metadata.uid
     assert before == after
     assert [201] * 3 == uploads(app, 3)
+
+
+def test_a_policy_cuts_real_pods_off_with_the_connections_that_they_have_and_others_not(app: RealApp) -> None:
+    (mysql,) = app.ready(DB, "mysql")
+    held = pymysql.connect(host=app.mysql[0], port=app.mysql[1], user="app", password=app.password)
+    before = uploads(app, 3)
+    apart = {"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": [API]}
+    peers: list[dict[str, object]] = [
+        {"namespaceSelector": {"matchExpressions": [apart]}},
+        {"ipBlock": {"cidr": "0.0.0.0/0", "except": [f"{one.status.pod_ip}/32" for one in app.pods(API, "api")]}},
+    ]
+    rules = {"ingress": [{"from": peers}], "egress": [{"to": peers}]}
+    spec = {"podSelector": {}, "policyTypes": ["Ingress", "Egress"], **rules}
+    metadata = {"name": "apart", "namespace": DB}
+    policy = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": metadata, "spec": spec}
+    app.cluster.create(policy)
+    app.cluster.until(lambda: not app.ready(API, "api"), "the API misses its database")
+    during = uploads(app, 3)
+    ready = app.ready(DB, "mysql")
+    held.ping(reconnect=False)  # a client outside of the cluster goes on, over the connection that it has
+    app.cluster.request("DELETE", app.cluster.path(policy))
+    app.cluster.until(lambda: len(app.ready(API, "api")) == 3, "the API has it again")
+    app.cluster.until(lambda: [201] * 3 == uploads(app, 3), "uploads are taken")
+    held.close()
+
+    assert [201] * 3 == before
+    assert 201 not in during
+    assert [mysql.metadata.uid] == [one.metadata.uid for one in ready]

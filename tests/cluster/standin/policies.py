@@ -7,6 +7,7 @@ from typing import Any
 
 from cluster.standin import selectors
 from cluster.standin.registry import Registry
+from cluster.standin.settings import Settings
 
 Obj = dict[str, Any]
 OUTSIDE = "127.0.0.1"  # who is in no pod
@@ -15,13 +16,13 @@ OUTSIDE = "127.0.0.1"  # who is in no pod
 class Policies:
     """The NetworkPolicies of the cluster, applied."""
 
-    def __init__(self, registry: Registry) -> None:
-        self._registry, self._store = registry, registry.store
+    def __init__(self, registry: Registry, settings: Settings) -> None:
+        self._registry, self._store, self._settings = registry, registry.store, settings
 
     @property
     def any(self) -> bool:
-        """Whether there are some at all."""
-        return bool(self._store.tables.get("networkpolicies.networking.k8s.io"))
+        """Whether there are some that count."""
+        return self._settings.policies and bool(self._store.tables.get("networkpolicies.networking.k8s.io"))
 
     def allows(self, pod: Obj, peer: str, *, anybody: bool = False) -> bool:
         """Whether policies let a peer in; with ``anybody`` whether they let in the peer or some pod."""
@@ -36,6 +37,8 @@ class Policies:
         return not leaves or any(self._matches(rule.get("to"), source or pod, address) for rule in outward)
 
     def _policies(self, pod: Obj) -> list[Obj]:
+        if not self._settings.policies:
+            return []
         found = self._store.objects("networkpolicies.networking.k8s.io", pod["metadata"]["namespace"])
         labels = pod["metadata"].get("labels") or {}
         return [one for one in found if selectors.of_object(one["spec"].get("podSelector") or {})(labels)]

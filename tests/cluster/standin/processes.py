@@ -41,7 +41,7 @@ class Run:
     """A pod and its process.
 
     Attributes:
-        sources: the pod that each open connection comes from, by its other end.
+        sources: the pod that each open connection comes from, by its other end; empty while nobody has asked.
         task: begins the process again and again, and asks it.
     """
 
@@ -124,7 +124,7 @@ class Processes:
             self._begin(key, pod)
         else:
             run.pod = pod
-            run.proxy.sever(lambda one: not self._policies.allows(pod, run.sources.get(one.peer, one.peer[0])))
+            run.proxy.sever(lambda one: not self._policies.allows(pod, self._known(run, one.peer)))
 
     def _begin(self, key: Key, pod: Obj) -> None:
         claims = claims_of(pod)
@@ -235,8 +235,14 @@ class Processes:
         if not self._policies.allows(run.pod, source):
             return None
         run.sources = {one.peer: run.sources.get(one.peer, one.peer[0]) for one in run.proxy.connections}
-        run.sources[peer] = source
+        run.sources[peer] = source if source != OUTSIDE or self._policies.any else ""
         return Route((addresses.inside(run.proxy.address[0]), run.proxy.address[1]))
+
+    def _known(self, run: Run, peer: Address) -> str:
+        """The address of who has a connection, asked for once there are policies that it matters to."""
+        if not run.sources.get(peer, peer[0]) and self._policies.any:
+            run.sources[peer] = self.source(peer, run.proxy.address)
+        return run.sources.get(peer, "") or peer[0]
 
     def source(self, peer: Address, near: Address) -> str:
         """The address of who connects: that of the pod whose process has the other end of a connection."""
@@ -247,6 +253,11 @@ class Processes:
             if run.process is not None and run.process.returncode is None
         }  # fmt: skip
         return holder(peer, near, pids) or peer[0]
+
+    def may(self, peer: Address, near: Address, target: Address) -> bool:
+        """Whether policies let whoever has the other end of a connection reach the pod that it leads to."""
+        pod = self._policies.pod_at(target[0])
+        return pod is None or not self._policies.any or self._policies.allows(pod, self.source(peer, near))
 
 
 def _filled(text: str, words: dict[str, Any]) -> str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 Address = tuple[str, int]
 _LINGER = struct.pack("ii", 1, 0)
@@ -36,10 +36,12 @@ class Connection:
 
     Attributes:
         peer: its other end.
+        target: where it leads.
     """
 
     peer: Address
     near: socket.socket
+    target: Address = ("", 0)
     task: asyncio.Task[None] | None = None
     frozen: bool = False
 
@@ -105,6 +107,7 @@ class Proxy:
             if route is None:
                 self._reset(made)
                 return
+            made.target = route.target
             made.task = asyncio.get_running_loop().create_task(self._serve(made, route))
 
     async def _serve(self, made: Connection, route: Route) -> None:
@@ -125,7 +128,7 @@ class Proxy:
         except OSError:
             pass  # one of both is gone, and the other is told below
         finally:
-            far.close()
+            _close(far)
             if not made.frozen:
                 self._reset(made, gently=True)
 
@@ -137,7 +140,15 @@ class Proxy:
         with contextlib.suppress(OSError):
             if not gently:
                 made.near.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER)
-        made.near.close()
+        _close(made.near)
+
+
+def _close(one: socket.socket) -> None:
+    """Close a socket that somebody may still wait for: its number is the next one's, who would not be waited for."""
+    if one.fileno() >= 0:
+        asyncio.get_running_loop().remove_reader(one)
+        asyncio.get_running_loop().remove_writer(one)
+    one.close()
 
 
 async def _pump(source: socket.socket, sink: socket.socket, heard: Callable[[bytes], None] = lambda data: None) -> None:
@@ -156,12 +167,14 @@ def holder(near: Address, far: Address, pids: dict[str, int]) -> str:
     Args:
         near: its end of it.
     """
-    inode = _inode(near, far)
+    if not (inode := _inode(near, far)):
+        return ""
+    wanted = f"socket:[{inode}]"
     for name, pid in pids.items():
         with contextlib.suppress(OSError):
-            for one in Path(f"/proc/{pid}/fd").iterdir():
+            for one in os.listdir(f"/proc/{pid}/fd"):
                 with contextlib.suppress(OSError):
-                    if inode and str(one.readlink()) == f"socket:[{inode}]":
+                    if os.readlink(f"/proc/{pid}/fd/{one}") == wanted:
                         return name
     return ""
 

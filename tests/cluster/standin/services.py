@@ -28,6 +28,7 @@ class Services:
         self._proxies: dict[tuple[Key, int], Proxy] = {}
         for plural in ("services", "endpoints"):
             loop.on(plural, self._hear)
+        loop.on("networkpolicies", lambda change: loop.due(self._cut))
 
     def reset(self) -> None:
         for proxy in self._proxies.values():
@@ -49,6 +50,15 @@ class Services:
         for one in wanted - set(self._proxies):
             assert service is not None
             self._proxies[one] = self._listen(one, service["spec"]["clusterIP"])
+
+    def _cut(self) -> None:
+        """Reset the connections of pods that policies cut off from what they lead to.
+
+        Who it is that has one is asked only now: as long as there are no policies, nobody needs to know.
+        """
+        for proxy in self._proxies.values():
+            near = proxy.address
+            proxy.sever(lambda one, near=near: not self._processes.may(one.peer, near, one.target))  # type: ignore[misc]
 
     def _listen(self, at: tuple[Key, int], address: str) -> Proxy:
         near = (address, at[1])

@@ -26,6 +26,7 @@ class Settings:
         bookmark_s: how often a watch that asked for bookmarks gets one.
         job_s: how long a pod of a Job runs that does not say so itself.
         controllers: whether they reconcile at all; without them the cluster is only an API server.
+        policies: whether the network keeps to NetworkPolicies; the API server takes them all the same.
     """
 
     second_s: float = 0.01
@@ -43,6 +44,7 @@ class Settings:
     bookmark_s: float = 60.0
     job_s: float = 1.0
     controllers: bool = True
+    policies: bool = True
 
     def change(self, values: dict[str, Any]) -> None:
         """Set some of them by name."""

@@ -54,7 +54,7 @@ class World:
         for controller in (ReplicaSets, Deployments, StatefulSets, DaemonSets, Budgets, EndpointLists, Garbage, Jobs):
             controller(self.loop)
         self.autoscalers, self.cronjobs = Autoscalers(self.loop), CronJobs(self.loop)
-        policies = Policies(self.registry)
+        policies = Policies(self.registry, self.settings)
         self.listeners = Listeners(self.loop, self.kubelets, policies)
         self.processes = Processes(self.loop, self.kubelets, policies, folder)
         self.autoscalers.meter.count = self.processes.requests
