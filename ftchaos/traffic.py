@@ -198,6 +198,10 @@ class TrafficProcesses:
         """When the witness saw all targets go down after the fault; None while it has not."""
         return witness.proven_at(witness.read(self.folder / WITNESS_FILE), targets, fault_at)
 
+    def seen_down(self, targets: Sequence[str]) -> tuple[float, float] | None:
+        """From when until when the witness saw all targets down without a break; None while it does not."""
+        return witness.seen_down(witness.read(self.folder / WITNESS_FILE), targets)
+
     def restored_at(self, fault_at: float, objectives: Objectives) -> float | None:
         """When clients saw the service meet its objectives again; None while they have not."""
         if (self.folder / READS_FILE).exists():

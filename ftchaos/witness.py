@@ -20,11 +20,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import json
 import os
 import re
 import signal
 import socket
+import ssl
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -47,6 +49,7 @@ REFRESH_S = 5.0
 SILENT_ECHOES = 3
 SILENT_ANSWERS = 2
 CLOSED_PORT = 1
+HTTP = ("http", "https")
 
 
 @dataclass(frozen=True)
@@ -121,6 +124,24 @@ def proven_at(observations: Sequence[Observation], targets: Sequence[str], fault
     return max(seen) if seen and len(seen) == len(down_at) else None
 
 
+def seen_down(observations: Sequence[Observation], targets: Sequence[str]) -> tuple[float, float] | None:
+    """From when until when all of these were last seen to be down without a break; None while one is up, or not seen.
+
+    It ends with the oldest of their newest observations, heartbeats too: while a witness is blind, nothing lasts.
+    """
+    since: dict[str, float] = {}
+    until: dict[str, float] = {}
+    for one in observations:
+        until[one.target] = one.at
+        if one.up:
+            since.pop(one.target, None)
+        else:
+            since.setdefault(one.target, one.at)
+    if not targets or not since.keys() >= {*targets}:
+        return None
+    return max(since[name] for name in targets), min(until[name] for name in targets)
+
+
 def _down_at(observations: Sequence[Observation], target: str, fault_at: float) -> float | None:
     mine = [one for one in observations if one.target == target]
     before = [one.up for one in mine if one.at < fault_at]
@@ -136,9 +157,9 @@ class Target:
     Attributes:
         name: as faults name it.
         host, port: its own address, never that of a balancer.
-        kind: ``greeting`` for a server that speaks first (MySQL), ``tcp`` for one that waits, ``http`` for an
-            address that must answer GET ``path`` with less than 500, ``sql`` and ``redis`` for a question whose answer
-            must be right.
+        kind: ``greeting`` for a server that speaks first (MySQL), ``tcp`` for one that waits, ``http`` or ``https``
+            for an address that must answer GET ``path`` with less than 500, ``sql`` and ``redis`` for a question whose
+            answer must be right.
         sql, user, secret_file, database, ca: the statement of an ``sql`` question, and who asks how; its answer is
             right while the first value of the first row is true, or with ``matches`` while that is found in the row.
         command: the command of a ``redis`` question; its answer is right while ``matches`` is found in it.
@@ -175,7 +196,7 @@ class Target:
             return Redis(self.host, self.port, command=self.command, matches=self.matches, anew=self.anew)
         if self.kind in ("sql", "redis"):
             raise ValueError(f"{self.name} is asked nothing")
-        if self.kind not in ("greeting", "tcp", "http"):
+        if self.kind not in ("greeting", "tcp", *HTTP):
             raise ValueError(f"there is no kind {self.kind!r}")
         return None
 
@@ -196,7 +217,7 @@ class Watch:
         """Watch until cancelled."""
         if question := self.target.question():
             await self._run_question(question)
-        elif self.target.kind == "http":
+        elif self.target.kind in HTTP:
             await self._run_http()
         else:
             async with asyncio.TaskGroup() as tasks:
@@ -302,8 +323,15 @@ async def _echoes(host: str) -> bool:
         return True
 
 
+@functools.cache
+def _context(ca: str) -> ssl.SSLContext:
+    """Made once: to read all that a system trusts takes longer than a probe."""
+    return ssl.create_default_context(cafile=ca or None)
+
+
 async def _get(target: Target) -> int:
-    reader, writer = await asyncio.open_connection(target.host, target.port)
+    secure = _context(target.ca) if target.kind == "https" else None
+    reader, writer = await asyncio.open_connection(target.host, target.port, ssl=secure)
     try:
         request = f"GET {target.path} HTTP/1.0\r\nHost: {target.host}\r\nUser-Agent: ftchaos-witness\r\n\r\n"
         writer.write(request.encode())

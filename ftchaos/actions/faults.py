@@ -11,7 +11,7 @@ from typing import Any
 
 from ftchaos.clock import now
 from ftchaos.errors import Inconclusive
-from ftchaos.platforms.base import Step
+from ftchaos.platforms.base import Harm, Step
 from ftchaos.run import Run, current
 from ftchaos.units import human_duration
 
@@ -28,6 +28,7 @@ __all__ = [
     "load_autoscaler",
     "lose_target",
     "move_address",
+    "partition_namespaces",
     "slow_dependency",
 ]
 
@@ -104,6 +105,17 @@ def load_autoscaler(
     )  # fmt: skip
 
 
+def partition_namespaces(between: str, and_: str, seen: str = "/health", lasts: str = "20s") -> str:
+    """Cut two namespaces of a cluster off from each other, and from nobody else.
+
+    Args:
+        seen: what cannot work then, as the proof: a path of the application, or ``namespace/name`` of a workload whose
+            pods are not ready then.
+        lasts: for how long that must not work without a break.
+    """
+    return _inject("partition_namespaces", between=between, and_=and_, seen=seen, lasts=lasts)
+
+
 def lose_target(tier: str = "api") -> str:
     """Let one target behind the load balancer hang: it accepts, and never answers."""
     return _inject("lose_target", tier=tier)
@@ -151,8 +163,36 @@ def _inject(fault: str, **arguments: str) -> str:
     run.progress.note(said)
     proven_at = _prove(run, signs, max(harm.proof_s, PROOF_TIMEOUT_S))
     seen = f"the damage was seen {human_duration(proven_at - run.fault_at())} after the fault began"
+    if harm.stays_s:
+        _ensure_stays(run, signs, proven_at, harm)
+        seen += f", and lasted for {human_duration(harm.stays_s)}"
     run.keep("inject", Step(seen, facts={"proven_at": proven_at}))
     return said
+
+
+def _ensure_stays(run: Run, signs: list[str], proven_at: float, harm: Harm) -> None:
+    """Wait until the damage has been seen to last without a break.
+
+    Until then it may come and go, as instances of an application notice at different moments what they lack; but never
+    for so long that a recovery could have been seen between.
+
+    Raises:
+        Inconclusive: it does not last.
+        StepFailed: the run was ended early, or nobody looks any more.
+    """
+    begin_by = proven_at + run.objectives.sustain_s
+    deadline = begin_by + harm.stays_s + PROOF_TIMEOUT_S
+    while now() <= deadline:
+        run.traffic.ensure_alive()
+        run.require()
+        seen = run.traffic.seen_down(signs)
+        if seen is not None and seen[0] <= begin_by and seen[1] - seen[0] >= harm.stays_s:
+            return
+        time.sleep(0.05)
+    raise Inconclusive(
+        f"{', '.join(signs)} went down and did not stay down, as by a hiccup, while the fault lasts until it is healed",
+        "nothing can be concluded from this run; name as its sign what cannot work without what was taken",
+    )
 
 
 def _prove(run: Run, signs: list[str], proof_s: float) -> float:

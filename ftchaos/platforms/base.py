@@ -105,6 +105,7 @@ class Harm:
         proof_s: seconds within which the witness must have seen it all, where that takes longer than usual: a cloud
             takes a while to begin.
         requests_per_s: how many requests a second it sends at the most, beyond the usual; 0 for none.
+        stays_s: for how long all of it must stay down without a break to be the proof, where a hiccup would look alike.
     """
 
     clause: str
@@ -116,6 +117,7 @@ class Harm:
     quorum_lost: str = ""
     proof_s: float = 0.0
     requests_per_s: float = 0.0
+    stays_s: float = 0.0
 
 
 @dataclass(frozen=True)

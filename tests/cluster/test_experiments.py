@@ -59,8 +59,8 @@ class Stage:
             )
         )
 
-    def run(self, name: str, *options: str) -> Done:
-        return self.place.run("experiment", "run", name, "--environment", "staging", *options)
+    def run(self, name: str, *options: str, program: str = "ftchaos") -> Done:
+        return self.place.run("experiment", "run", name, "--environment", "staging", *options, program=program)
 
     def evidence(self) -> dict[str, Any]:
         """That of the newest run."""
@@ -210,6 +210,65 @@ def test_one_instance_that_dies_is_replaced_and_nobody_waits_for_it(stage: Stage
     assert found["witness"]["proven"]
     assert {"api"} == {one["name"] for one in found["components"] if one["hit"]}
     assert 3 == len(stage.app.ready(API, "api"))
+
+
+def test_namespaces_that_are_cut_off_are_proven_by_the_application_and_given_back(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage.configure(sustain="2s")  # instances that notice at different moments what they lack are no recovery
+    monkeypatch.setenv("FTCHAOS_LASTS", "5s")
+    before = stage.whole()
+    done = stage.run("namespace-partition", "--json")
+    found = json.loads(done.stdout)
+    api = _component(found, "api")
+
+    assert (0, "passed", []) == (done.exit_code, found["verdict"], found["reasons"]), done.stderr
+    assert found["witness"]["proven"]
+    assert f"{API} and {DB} were cut off from each other" in done.stdout
+    assert api["unavailable_s"] > 4
+    assert api["recovery_time_s"] > 5
+    assert not _component(found, "database")["hit"]
+    assert 0 == found["data"]["lost"]
+    assert [] == found["undo"]["differences"]
+    assert before == stage.whole()
+
+
+HASTY = """\
+from ftchaos.__main__ import main
+from ftchaos.platforms.kubernetes.faults import namespaces
+
+namespaces.PROOF_S = 2.0
+main()
+"""
+
+
+def test_a_network_that_keeps_to_no_policies_is_never_a_success(stage: Stage) -> None:
+    (stage.place.folder / "hasty.py").write_text(HASTY)
+    before = stage.whole()
+    stage.app.cluster.settings(policies=False)
+    try:
+        done = stage.run("namespace-partition", "--json", program="hasty")
+    finally:
+        stage.app.cluster.settings(policies=True)
+    found = json.loads(done.stdout)
+
+    assert (3, "inconclusive") == (done.exit_code, found["verdict"]), done.stderr
+    assert "the fault was never seen" in found["reasons"][0].lower()
+    assert (False, 0) == (found["witness"]["proven"], found["undo"]["recorded"] - found["undo"]["healed"])
+    assert before == stage.whole()
+
+
+def test_a_cut_that_no_client_would_notice_is_refused(stage: Stage) -> None:
+    config = stage.place.folder / "ftchaos.yaml"
+    kept = config.read_text().replace(f"api: {stage.app.public_url}", "")
+    config.write_text(kept.replace(f'address: "{":".join(map(str, stage.app.mysql))}",', ""))
+    namespaces = stage.run("namespace-partition")
+    zone = stage.run("zone-partition", "--zone", _zone_beside(stage))
+
+    assert (2, 2) == (namespaces.exit_code, zone.exit_code)
+    assert "nobody of ours uses the application" in namespaces.stderr
+    assert "by a port-forward, which no policy cuts off" in zone.stderr
+    assert "run it in the cluster: docs/in-cluster.md" in zone.stderr
 
 
 def test_a_database_of_the_cluster_is_reached_through_a_port_forward(stage: Stage) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from small_labs import bring_up_bare, small_server
+from standin import certificates
 from trio import free_port, trio, until
 
 from ftchaos import process, witness
@@ -146,18 +147,28 @@ def test_server_that_hangs_is_seen_when_it_is_asked_again(tmp_path: Path) -> Non
     assert "no answer" == down.saw
 
 
-def test_public_address_is_down_while_it_answers_with_an_error(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", witness.HTTP)
+def test_public_address_is_down_while_it_answers_with_an_error(tmp_path: Path, kind: str) -> None:
+    made = certificates.issue(tmp_path)
     script = (
-        "import http.server, pathlib, sys\n"
+        "import http.server, pathlib, ssl, sys\n"
         "class H(http.server.BaseHTTPRequestHandler):\n"
         "    def do_GET(self): self.send_error(503 if pathlib.Path(sys.argv[2]).exists() else 404)\n"
         "    def log_message(self, *args): pass\n"
-        "http.server.ThreadingHTTPServer(('127.0.0.1', int(sys.argv[1])), H).serve_forever()\n"
+        "server = http.server.ThreadingHTTPServer(('127.0.0.1', int(sys.argv[1])), H)\n"
+        "if len(sys.argv) > 3:\n"
+        "    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)\n"
+        "    context.load_cert_chain(*sys.argv[3:])\n"
+        "    server.socket = context.wrap_socket(server.socket, server_side=True)\n"
+        "server.serve_forever()\n"
     )
     port, broken = free_port(), tmp_path / "broken"
-    server = subprocess.Popen([sys.executable, "-c", script, str(port), str(broken)])
+    chain = [str(made.server), str(made.key)] if kind == "https" else []
+    server = subprocess.Popen([sys.executable, "-c", script, str(port), str(broken), *chain])
+    targets = {"public": local(port, kind=kind, path="/health", ca=str(made.ca))}
+    targets |= {"strange": local(port, kind=kind)} if chain else {}
     try:
-        with watching(tmp_path, {"public": local(port, kind="http", path="/health")}) as one:
+        with watching(tmp_path, targets) as one:
             one.wait_seen("public", True)
             broken.touch()
             down = one.wait_seen("public", False, 2 if ("public", False) in one.seen() else 1)
@@ -168,6 +179,7 @@ def test_public_address_is_down_while_it_answers_with_an_error(tmp_path: Path) -
         server.wait()
 
     assert "HTTP 503" == down.saw
+    assert ("strange", True) not in one.seen()
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ftchaos.errors import Inconclusive, Invalid
-from ftchaos.witness import Observation, changes, load, proven_at, read
+from ftchaos.witness import Observation, changes, load, proven_at, read, seen_down
 
 UP_BEFORE = [Observation(1.0, "mysql-a", True, "answered"), Observation(1.0, "mysql-b", True, "answered")]
 
@@ -63,6 +63,16 @@ LINES = [
     {"at": 1.5, "target": "mysql-a", "up": True, "saw": "answered"},
     {"at": 2.0, "up": {"mysql-a": True, "mysql-b": False}},
 ]
+
+
+def test_damage_lasts_from_when_its_last_target_went_down_to_when_each_was_last_seen_to_be() -> None:
+    up = Observation(6.0, "mysql-a", True, "answered")
+    seen = [*UP_BEFORE, down("mysql-a", 5.1), up, down("mysql-a", 6.5), down("mysql-a", 7.0), down("mysql-b", 5.2)]
+    seen += [Observation(9.0, "mysql-b", False, "heartbeat")]
+
+    assert (6.5, 7.0) == seen_down(seen, ["mysql-a", "mysql-b"])
+    assert (5.2, 9.0) == seen_down(seen, ["mysql-b"])
+    assert [None] * 3 == [seen_down(seen[:4], ["mysql-a"]), seen_down(seen, ["mysql-c"]), seen_down(seen, [])]
 
 
 def test_lines_are_read_back(tmp_path: Path) -> None:

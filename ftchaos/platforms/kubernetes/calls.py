@@ -16,6 +16,8 @@ WATCH = "watch"
 DRAIN, OUTAGE, NODES, PARTITION, KILL = "drain", "outage", "nodes", "partition", "kill"
 CUT_OFF = "cut-off"  # of databases
 LOAD = "load"  # on an autoscaler
+APART = "apart"  # of two namespaces
+BY_POLICY = (PARTITION, CUT_OFF, APART)
 VELERO = "velero"  # a way of restoring a configuration
 LEASE = "lease"  # no fault: the lock that each run holds which harms something
 LEASE_NAME = "ftchaos"
@@ -188,8 +190,8 @@ CALLS: tuple[Operation, ...] = (
     Operation("faults", "delete", "pods", (OUTAGE, KILL)),
     Operation("faults", "get", "pods", (PARTITION, CUT_OFF)),
     Operation("faults", "patch", "pods", (PARTITION, CUT_OFF)),
-    Operation("faults", "create", "networkpolicies", (PARTITION, CUT_OFF)),
-    Operation("faults", "delete", "networkpolicies", (PARTITION, CUT_OFF)),
+    Operation("faults", "create", "networkpolicies", BY_POLICY),
+    Operation("faults", "delete", "networkpolicies", BY_POLICY),
     Operation("faults", "get", "leases", (LEASE,)),
     Operation("faults", "create", "leases", (LEASE,)),
     Operation("faults", "patch", "leases", (LEASE,)),

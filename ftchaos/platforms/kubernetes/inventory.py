@@ -15,6 +15,8 @@ from ftchaos.errors import Invalid, Refused
 Obj = dict[str, Any]
 
 ZONE_LABEL = "topology.kubernetes.io/zone"
+NAME_LABEL = "kubernetes.io/metadata.name"
+"""Which the API server gives to every namespace, with its name."""
 COMPONENT_LABEL = "app.kubernetes.io/component"
 MIRROR = "kubernetes.io/config.mirror"
 COUNTED = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet")
@@ -44,6 +46,8 @@ class Pod:
         ports: those that it declares.
         host: the name at which it is found in the cluster whichever address it has, as the pods of a StatefulSet are;
             empty where it has none.
+        addresses: all of its own, of both families.
+        probed: whether it is asked for its readiness, so that it can be seen not to be ready.
     """
 
     namespace: str
@@ -61,6 +65,8 @@ class Pod:
     address: str = ""
     ports: tuple[int, ...] = ()
     host: str = ""
+    addresses: tuple[str, ...] = ()
+    probed: bool = False
 
     @property
     def full_name(self) -> str:
@@ -97,6 +103,8 @@ class Inventory:
         client_zone: where the clients of the run are, where that is known.
         scalers: the HorizontalPodAutoscalers of the namespaces.
         api: where clients upload; empty where nobody does.
+        client_namespace: the namespace that they are in, when they run as pods of this cluster.
+        nameless: the namespaces without the label that names them.
     """
 
     place: Mapping[str, Any]
@@ -112,6 +120,8 @@ class Inventory:
     scalers: tuple[Obj, ...] = ()
     api: str = ""
     shards: Mapping[str, str] = field(default_factory=dict)
+    client_namespace: str = ""
+    nameless: tuple[str, ...] = ()
 
     @property
     def zones(self) -> list[str]:
@@ -211,6 +221,9 @@ def pods(objects: Iterable[Mapping[str, Any]], replica_sets: Iterable[Mapping[st
                 status.get("podIP") or "",
                 tuple(port["containerPort"] for port in ports if port.get("protocol", "TCP") == "TCP"),
                 _host(spec, metadata["namespace"]),
+                tuple(one["ip"] for one in status.get("podIPs") or () if one.get("ip"))
+                or ((status["podIP"],) if status.get("podIP") else ()),
+                any("readinessProbe" in one for one in spec["containers"]),
             )
         )
     return found

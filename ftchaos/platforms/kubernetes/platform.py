@@ -25,7 +25,7 @@ from ftchaos.platforms.base import Address, Event, Harm, Progress, Recovery, Sca
 from ftchaos.platforms.kubernetes import events, faults, forward, heals, lease, sight, standing, survey
 from ftchaos.platforms.kubernetes.access import IN_CLUSTER, Access, ApiFailed, Call, Place, Unanswered
 from ftchaos.platforms.kubernetes.cache import Cache
-from ftchaos.platforms.kubernetes.calls import NODES
+from ftchaos.platforms.kubernetes.calls import BY_POLICY, CUT_OFF, NODES, PARTITION
 from ftchaos.platforms.kubernetes.faults import autoscaler
 from ftchaos.platforms.kubernetes.inventory import Inventory
 from ftchaos.platforms.kubernetes.servers import Servers
@@ -200,16 +200,18 @@ class KubernetesPlatform:
         cache = self._cache()
         harm = found.plan(inventory, **arguments)
         faults.ensure_allowed(self._access, harm)
-        sampled = {"database"} if self._mysql.service else set()
+        sampled = {"database"} if self._mysql.service and self._notices(harm) else set()
         sampled |= {*OF_UPLOADS} if self.settings.api else set()
         sampled |= {f"cache-{letter}" for letter in cache.shards} if cache else set()
         hits = tuple(one for one in harm.hits if one in sampled)
         if not hits:
-            raise Invalid(
-                f"no client of ours would notice, as none uses what is hit: {', '.join(harm.hits) or harm.clause}",
-                f"say for {self.options.environment!r} where the application is: api: http://...",
-            )
-        if cache and harm.undo.get("policies") and not self._servers.ways.within:
+            hint = f"say for {self.options.environment!r} where the application is: api: http://..."
+            why = f"none uses what is hit: {', '.join(harm.hits) or harm.clause}"
+            if not self._notices(harm):
+                why = "they reach the database by a port-forward, which no policy cuts off"
+                hint = f"run it in the cluster: docs/in-cluster.md; or {hint}"
+            raise Invalid(f"no client of ours would notice, as {why}", hint)
+        if cache and harm.undo["manner"] in (PARTITION, CUT_OFF) and not self._servers.ways.within:
             cut = {f"{one['namespace']}/{one['name']}" for one in harm.undo.get("pods", ())} & cache.pods
             if cut:
                 raise Refused(
@@ -218,6 +220,11 @@ class KubernetesPlatform:
                     "run ftchaos in the cluster, or choose another manner",
                 )
         return replace(harm, hits=hits)
+
+    def _notices(self, harm: Harm) -> bool:
+        """Whether clients of the database would notice: a port-forward ends in a pod, where no policy cuts it off."""
+        forwarded = not self._mysql.address and self._access.place.context != IN_CLUSTER
+        return not (forwarded and harm.undo["manner"] in BY_POLICY)
 
     def inject(self, fault: str, harm: Harm, undo: UndoLog, begin: Callable[[], None]) -> str:
         harm = replace(harm, undo={**harm.undo, RUN: self._run_id})

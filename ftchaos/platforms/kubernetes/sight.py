@@ -38,12 +38,19 @@ AGAIN_S = 0.5
 EXPIRED = 410
 NAMESPACES = "namespaces"
 AUTOSCALERS = "horizontalpodautoscalers"
+READY, NOT_READY = "Ready", "not Ready"
 Obj = dict[str, Any]
 
 
-def pod(one: Pod) -> Mapping[str, Any]:
-    """How a pod is watched."""
-    return {"kind": KIND, "resource": "pods", "namespace": one.namespace, "name": one.name}
+def pod(one: Pod, *, staying: bool = False) -> Mapping[str, Any]:
+    """How a pod is watched.
+
+    Args:
+        staying: say only whether it is ready. Of one that goes, or is replaced, nothing is said then: no rollout is to
+            be taken for a network that is cut.
+    """
+    found = {"kind": KIND, "resource": "pods", "namespace": one.namespace, "name": one.name}
+    return {**found, "staying": True} if staying else found
 
 
 def node(one: Node) -> Mapping[str, Any]:
@@ -67,10 +74,12 @@ class Sight:
 
     Args:
         targets: by (resource, namespace, name) what the witness calls it.
+        staying: those of them that are told of only while they are there, and the same.
     """
 
     targets: Mapping[tuple[str, str, str], str]
     log: Log
+    staying: frozenset[str] = frozenset()
     _up: dict[str, bool] = field(default_factory=dict)
     _counts: dict[str, Mapping[str, int]] = field(default_factory=dict)
     _uids: dict[str, str] = field(default_factory=dict)
@@ -135,10 +144,14 @@ class Sight:
         elif resource == "pods":
             self._pods.pop((namespace, name), None)
         uid = str(obj["metadata"]["uid"]) if obj is not None else ""
-        if uid and self._uids.get(target, uid) != uid:
+        replaced = uid and self._uids.get(target, uid) != uid
+        up, saw = self._state(resource, obj)
+        if target in self.staying and (replaced or saw not in (READY, NOT_READY)):
+            self._up.pop(target, None)
+            return
+        if replaced:
             self._tell(target, False, "another one is in its place")
         self._uids[target] = uid or self._uids.get(target, "")
-        up, saw = self._state(resource, obj)
         self._tell(target, up, saw)
 
     def _see_scaler(self, target: str, obj: Obj | None) -> None:
@@ -160,7 +173,7 @@ class Sight:
         where = (obj.get("spec") or {}).get("nodeName")
         if resource == "pods" and ("nodes", "") in self._known and where not in self._nodes:
             return False, f"its node {where} is not there"
-        return (True, "Ready") if is_ready(obj) else (False, "not Ready")
+        return (True, READY) if is_ready(obj) else (False, NOT_READY)
 
     def _tell(self, target: str, up: bool, saw: str, counts: Mapping[str, int] | None = None) -> None:
         if self._up.get(target) != up or self._counts.get(target) != counts:
@@ -191,8 +204,8 @@ def follow(access: Access, sight: Sight, resource: str, namespace: str) -> None:
                 time.sleep(AGAIN_S)
 
 
-def load(path: Path) -> tuple[Place, dict[tuple[str, str, str], str], Path, int | None]:
-    """What a configuration says: where, what is watched, the file to write, and the parent.
+def load(path: Path) -> tuple[Place, Sight, int | None]:
+    """What a configuration says: where, what is watched for which file, and the parent.
 
     Raises:
         Invalid: it cannot be read or lacks something.
@@ -200,7 +213,9 @@ def load(path: Path) -> tuple[Place, dict[tuple[str, str, str], str], Path, int 
     try:
         data = json.loads(path.read_bytes())
         targets = {(one["resource"], one["namespace"], one["name"]): name for name, one in data["targets"].items()}
-        return Place.from_json(data["place"]), targets, Path(data["observations"]), data.get("parent_pid")
+        staying = frozenset(name for name, one in data["targets"].items() if one.get("staying"))
+        sight = Sight(targets, Log(Path(data["observations"])), staying)
+        return Place.from_json(data["place"]), sight, data.get("parent_pid")
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise Invalid(f"the configuration {path} cannot be used: {error!r}", "see its module") from error
 
@@ -208,12 +223,11 @@ def load(path: Path) -> tuple[Place, dict[tuple[str, str, str], str], Path, int 
 def main(argv: Sequence[str]) -> int:
     die_with_parent()
     try:
-        place, targets, file, parent_pid = load(Path(argv[0]))
+        place, sight, parent_pid = load(Path(argv[0]))
         die_with_parent(parent_pid)
         access = Access(place)
         access.ensure_right_place()
-        sight = Sight(targets, Log(file))
-        lists = {(one[0], one[1]) for one in targets}
+        lists = {(one[0], one[1]) for one in sight.targets}
         if any(resource == "pods" for resource, _ in lists):
             lists.add(("nodes", ""))  # a pod is down without its own
         for resource, namespace in sorted(lists):

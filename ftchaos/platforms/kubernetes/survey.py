@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ftchaos import cloud
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from ftchaos.config import Environment
     from ftchaos.platforms.kubernetes.access import Access
 
+OWN_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 KINDS = {
     "Deployment": "deployments", "StatefulSet": "statefulsets", "DaemonSet": "daemonsets", "ReplicaSet": "replicasets",
 }  # fmt: skip
@@ -50,6 +52,7 @@ def take(
         Refused: a namespace of the application is not there or does not carry the tag, or something may not be read.
     """
     access.ensure_right_place()
+    nameless = []
     for name in access.place.namespaces:
         found = access.get("namespaces", "", name)
         if found is None or not inventory.carries(found, tag):
@@ -57,6 +60,8 @@ def take(
                 f"the namespace {name} does not carry the label {tag}" if found else f"there is no namespace {name}",
                 f"allow faults in it: kubectl label namespace {name} {tag}" if found else "correct the configuration",
             )
+        if not inventory.carries(found, f"{inventory.NAME_LABEL}={name}"):
+            nameless.append(name)
     spaces = access.place.namespaces
     there, found_nodes = tuple(pods(access, spaces)), nodes(access, tag)
     return Inventory(
@@ -72,6 +77,8 @@ def take(
         scalers=tuple(every(access, "horizontalpodautoscalers", spaces)),
         api=api,
         roles=ask(there) if ask else {},
+        client_namespace=_own_namespace(access),
+        nameless=tuple(nameless),
     )
 
 
@@ -79,6 +86,16 @@ def _own_zone(context: str, every_node: Iterable[Node]) -> str:
     """The zone of the pod that this runs in; empty for any other process, or where its node has none."""
     own = os.environ.get(OWN_NODE, "") if context == IN_CLUSTER else ""
     return next((one.zone for one in every_node if one.name == own), "")
+
+
+def _own_namespace(access: Access) -> str:
+    """The namespace that this process is in, when it is a pod of the cluster."""
+    if access.place.context != IN_CLUSTER:
+        return ""
+    try:
+        return OWN_NAMESPACE.read_text(encoding="utf-8").strip()
+    except OSError:
+        return ""
 
 
 def every(access: Access, resource: str, namespaces: Iterable[str]) -> list[dict[str, Any]]:

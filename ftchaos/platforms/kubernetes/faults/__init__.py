@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ftchaos.errors import Invalid
 from ftchaos.platforms.base import Harm
 from ftchaos.platforms.kubernetes.calls import needed
-from ftchaos.platforms.kubernetes.faults import autoscaler, instance, mysql_primary, redis_masters, zone
+from ftchaos.platforms.kubernetes.faults import autoscaler, instance, mysql_primary, namespaces, redis_masters, zone
 
 if TYPE_CHECKING:
     from ftchaos.platforms.kubernetes.access import Access
@@ -36,6 +36,7 @@ FAULTS = {
     "fail_zone": Fault(zone.plan, zone.inject, zone.effect, zone.heal),
     "kill_instance": Fault(instance.plan, instance.inject, instance.effect, instance.heal),
     "load_autoscaler": Fault(autoscaler.plan, autoscaler.inject, autoscaler.effect, autoscaler.heal),
+    "partition_namespaces": Fault(namespaces.plan, namespaces.inject, namespaces.effect, namespaces.heal),
 }
 
 

@@ -95,7 +95,7 @@ def harm(
     return Harm(
         f"{names} {'was' if len(hit) == 1 else 'were'} {VERBS[manner]}",
         tuple(Target(pod.full_name, kind, inventory.zone_of(pod), len(might)) for pod in hit),
-        signs.of(inventory, hit),
+        signs.of(inventory, hit, staying=manner == PARTITION),
         {
             "place": dict(inventory.place), "manner": KILL if manner == KILL else CUT_OFF, "mark": mark,
             "pods": [pod.key for pod in hit], "nodes": [], "spared": {},

@@ -16,6 +16,7 @@ from ftchaos.platforms.kubernetes import survey
 from ftchaos.platforms.kubernetes.failures import ApiFailed
 from ftchaos.platforms.kubernetes.faults import crowd
 from ftchaos.platforms.kubernetes.inventory import Inventory, Pod, selects
+from ftchaos.platforms.kubernetes.place import IN_CLUSTER
 from ftchaos.platforms.mending import Mending
 
 if TYPE_CHECKING:
@@ -53,12 +54,7 @@ def cut(access: Access, policies: Sequence[Key], every: Sequence[Key], mark: str
     Args:
         alone: from each other, too.
     """
-    for one in policies:
-        try:
-            access.call("create", "networkpolicies", one["namespace"], body=_policy(one, mark, alone))
-        except ApiFailed as error:
-            if not error.is_conflict:  # the name is this fault's alone
-                raise
+    make(access, [_policy(one, mark, alone) for one in policies])
 
     def label(one: Key) -> bool:
         def change(pod: Obj) -> Obj | None:
@@ -70,46 +66,67 @@ def cut(access: Access, policies: Sequence[Key], every: Sequence[Key], mark: str
     return f"{there.count(True)} pods reach {'nobody' if alone else 'only each other'}"
 
 
-def _policy(one: Key, mark: str, alone: bool) -> Obj:
-    peers = [{"namespaceSelector": {}, "podSelector": {"matchLabels": {mark: CUT}}}]
-    allowed: Obj = {} if alone else {"ingress": [{"from": peers}], "egress": [{"to": peers}]}
+def make(access: Access, policies: Sequence[Obj]) -> None:
+    """Create policies, as far as they are not there."""
+    for one in policies:
+        try:
+            access.call("create", "networkpolicies", one["metadata"]["namespace"], body=one)
+        except ApiFailed as error:
+            if not error.is_conflict:  # the name is this fault's alone
+                raise
+
+
+def policy(one: Key, spec: Obj) -> Obj:
+    """A NetworkPolicy for both directions.
+
+    Args:
+        one: its ``namespace`` and ``name``.
+        spec: whom it is for, and what it allows.
+    """
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
         "metadata": {"name": one["name"], "namespace": one["namespace"]},
-        "spec": {
-            "podSelector": {"matchLabels": {mark: CUT}},
-            "policyTypes": ["Ingress", "Egress"],
-            **allowed,
-        },
+        "spec": {**spec, "policyTypes": ["Ingress", "Egress"]},
     }
 
 
+def _policy(one: Key, mark: str, alone: bool) -> Obj:
+    peers = [{"namespaceSelector": {}, "podSelector": {"matchLabels": {mark: CUT}}}]
+    allowed: Obj = {} if alone else {"ingress": [{"from": peers}], "egress": [{"to": peers}]}
+    return policy(one, {"podSelector": {"matchLabels": {mark: CUT}}, **allowed})
+
+
 def not_cut(access: Access, undo: Mapping[str, Any]) -> list[str]:
-    """What is missing of a cut that the cluster shows: by its own checks at least one pod must be seen to suffer."""
+    """What is missing of a cut that the cluster shows.
+
+    From outside of the cluster at least one pod must be seen to suffer, by its kubelet's checks. Within it the witness
+    connects to the pods, and is the proof: checks of kubelets come from their nodes, which no policy cuts off.
+    """
     namespaces, mark = undo["place"]["namespaces"], undo["mark"]
-    names = {(one["metadata"]["namespace"], one["metadata"]["name"]) for one in _policies(access, namespaces)}
-    missing = [f"the NetworkPolicy {one['namespace']}/{one['name']} is not there" for one in undo["policies"]
-               if (one["namespace"], one["name"]) not in names]  # fmt: skip
+    missing = not_made(access, undo)
     meant = {one["uid"] for one in undo["pods"]}
     now = [pod for pod in survey.pods(access, namespaces) if pod.uid in meant]
     missing += [f"{pod.full_name} is not cut off" for pod in now if pod.labels.get(mark) != CUT]
-    if not missing and all(pod.ready for pod in now):
+    outside = undo["place"]["context"] != IN_CLUSTER
+    if outside and not missing and all(pod.ready for pod in now):
         missing.append("every pod that was cut off is still Ready: the network may not keep to policies")
     return missing
 
 
-def _policies(access: Access, namespaces: Sequence[str]) -> list[Obj]:
-    return survey.every(access, "networkpolicies", namespaces)
+def not_made(access: Access, undo: Mapping[str, Any]) -> list[str]:
+    """The policies of a fault that are not there, in words."""
+    every = survey.every(access, "networkpolicies", undo["place"]["namespaces"])
+    names = {(one["metadata"]["namespace"], one["metadata"]["name"]) for one in every}
+    return [
+        f"the NetworkPolicy {one['namespace']}/{one['name']} is not there"
+        for one in undo["policies"]
+        if (one["namespace"], one["name"]) not in names
+    ]
 
 
 def join(access: Access, policies: Sequence[Key], every: Sequence[Key], mark: str, mending: Mending) -> None:
     """Remove the policies, which ends the cut at once, then the labels."""
-    removed: list[str] = []
-
-    def remove(one: Key) -> None:
-        if access.delete("networkpolicies", one["namespace"], one["name"]):
-            removed.append(one["name"])
 
     def bare(pod: Obj) -> Obj | None:
         labels = pod["metadata"].get("labels") or {}
@@ -123,8 +140,19 @@ def join(access: Access, policies: Sequence[Key], every: Sequence[Key], mark: st
 
         return mending.attempt(f"the label of {one['namespace']}/{one['name']}", part)
 
-    for one in policies:
-        mending.attempt(f"the NetworkPolicy {one['namespace']}/{one['name']}", lambda one=one: remove(one))  # type: ignore[misc]
+    remove(access, policies, mending)
     crowd.each(every, unlabel)
+
+
+def remove(access: Access, policies: Sequence[Key], mending: Mending) -> None:
+    """Remove the policies of a fault, as far as they are there."""
+    removed: list[str] = []
+
+    def away(one: Key) -> None:
+        if access.delete("networkpolicies", one["namespace"], one["name"]):
+            removed.append(one["name"])
+
+    for one in policies:
+        mending.attempt(f"the NetworkPolicy {one['namespace']}/{one['name']}", lambda one=one: away(one))  # type: ignore[misc]
     if removed:
         mending.said.append(f"{len(removed)} NetworkPolicies were removed")

@@ -68,7 +68,7 @@ def plan(inventory: Inventory, zone: str = "primary", manner: str = OUTAGE) -> H
     return Harm(
         CLAUSES[manner].format(zone=chosen) + (f" ({left_out})" if left_out else ""),
         tuple(_targets(inventory, chosen, taken, hit, manner)),
-        signs.of(inventory, hit),
+        signs.of(inventory, hit, staying=manner == PARTITION),
         undo,
         COMPONENTS,
         proof_s=PROOF_S[manner],
