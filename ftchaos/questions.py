@@ -1,6 +1,7 @@
 """Questions that the witness asks a server again and again over one connection: an SQL statement, a Redis command.
 
-They show what an open port does not: that a server takes no writes any more, does not apply, is no master.
+They show what an open port does not: that a server takes no writes any more, does not apply, is no master. And a GET,
+which has a connection of its own each time.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+import ssl
 import time
 from pathlib import Path
 from typing import Any, Protocol
@@ -127,3 +129,26 @@ class Redis:
         if self._streams is not None:
             self._streams[1].transport.abort()
             self._streams = None
+
+
+def trust(ca: str) -> ssl.SSLContext:
+    """Whom to believe over TLS, what the system does if no file is named; to read that takes longer than to ask."""
+    return ssl.create_default_context(cafile=ca or None)
+
+
+async def get(host: str, port: int, path: str, tls: ssl.SSLContext | None) -> int:
+    """The status that a GET is answered with.
+
+    Raises:
+        OSError, ValueError: there was no answer, or none of HTTP.
+    """
+    reader, writer = await asyncio.open_connection(host, port, ssl=tls)
+    try:
+        request = f"GET {path} HTTP/1.0\r\nHost: {host}\r\nUser-Agent: ftchaos-witness\r\n\r\n"
+        writer.write(request.encode())
+        words = (await reader.readline()).split()
+        if len(words) < 2 or not words[0].startswith(b"HTTP/"):
+            raise ConnectionResetError("closed without an answer")
+        return int(words[1])
+    finally:
+        writer.transport.abort()

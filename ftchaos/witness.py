@@ -20,13 +20,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import json
 import os
 import re
 import signal
 import socket
-import ssl
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -36,7 +34,7 @@ from typing import Any
 
 from ftchaos.errors import FtchaosError, Inconclusive, Invalid
 from ftchaos.process import die_with_parent
-from ftchaos.questions import Question, Redis, Sql
+from ftchaos.questions import Question, Redis, Sql, get, trust
 
 PROBE_S = 0.02
 HEARTBEAT_S = 1.0
@@ -279,11 +277,12 @@ class Watch:
             await _rest(began_at)
 
     async def _run_http(self) -> None:
+        tls = trust(self.target.ca) if self.target.kind == "https" else None
         while True:
             began_at = time.monotonic()
             try:
                 async with asyncio.timeout(ANSWER_S):
-                    status = await _get(self.target)
+                    status = await get(self.target.host, self.target.port, self.target.path, tls)
                 self._unanswered = 0
                 self.tell(status < 500, f"HTTP {status}")
             except (OSError, TimeoutError, ValueError) as error:
@@ -321,26 +320,6 @@ async def _echoes(host: str) -> bool:
         except (OSError, TimeoutError):
             return False
         return True
-
-
-@functools.cache
-def _context(ca: str) -> ssl.SSLContext:
-    """Made once: to read all that a system trusts takes longer than a probe."""
-    return ssl.create_default_context(cafile=ca or None)
-
-
-async def _get(target: Target) -> int:
-    secure = _context(target.ca) if target.kind == "https" else None
-    reader, writer = await asyncio.open_connection(target.host, target.port, ssl=secure)
-    try:
-        request = f"GET {target.path} HTTP/1.0\r\nHost: {target.host}\r\nUser-Agent: ftchaos-witness\r\n\r\n"
-        writer.write(request.encode())
-        words = (await reader.readline()).split()
-        if len(words) < 2 or not words[0].startswith(b"HTTP/"):
-            raise ConnectionResetError("closed without an answer")
-        return int(words[1])
-    finally:
-        writer.transport.abort()
 
 
 def _words(error: Exception) -> str:

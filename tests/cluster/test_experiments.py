@@ -200,9 +200,8 @@ def test_a_database_whose_volume_is_tied_to_the_zone_fails_the_experiment_and_sa
 
 
 def test_one_instance_that_dies_is_replaced_and_nobody_waits_for_it(stage: Stage) -> None:
-    stage.configure(
-        sustain="4s"
-    )  # of as many requests as that takes, those under way at the kill are within the budget
+    # Of as many requests as that takes, those under way at the kill are within the budget.
+    stage.configure(sustain="4s")
     done = stage.run("api-instance-kill", "--json")
     found = json.loads(done.stdout)
 
@@ -223,11 +222,10 @@ def test_namespaces_that_are_cut_off_are_proven_by_the_application_and_given_bac
     api = _component(found, "api")
 
     assert (0, "passed", []) == (done.exit_code, found["verdict"], found["reasons"]), done.stderr
-    assert found["witness"]["proven"]
+    assert (True, False) == (found["witness"]["proven"], _component(found, "database")["hit"])
     assert f"{API} and {DB} were cut off from each other" in done.stdout
     assert api["unavailable_s"] > 4
     assert api["recovery_time_s"] > 5
-    assert not _component(found, "database")["hit"]
     assert 0 == found["data"]["lost"]
     assert [] == found["undo"]["differences"]
     assert before == stage.whole()
