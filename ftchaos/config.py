@@ -116,6 +116,7 @@ class Environment(_Strict):
         windows: when it takes them, in UTC.
         approval: file that confirms one run once; relative to the configuration.
         stop: None for what the kind of run goes by.
+        writes: how many of the usual writes a second the ledger makes, where a database is to bear less.
         role: the ARN of a role to assume on AWS, in the account of the environment.
         endpoint: a loopback address that stands for AWS in tests; without it AWS itself is called.
         tag: what carries it may be harmed: a resource on AWS, a namespace or a node of Kubernetes.
@@ -131,6 +132,7 @@ class Environment(_Strict):
     windows: list[Weekly] = []
     approval: Path | None = None
     stop: Stop | None = None
+    writes: Annotated[Share, Field(gt=0)] = 1.0
     account: str | None = Field(default=None, pattern=r"^\d{12}$")
     region: str | None = None
     role: cloud.RoleArn | None = None
@@ -160,7 +162,7 @@ class Environment(_Strict):
 
     @model_validator(mode="after")
     def _lab_stands_alone(self) -> Environment:
-        given = self.model_fields_set - {"platform", "protected", "blast_radius", "stop", *_PROTECTION}
+        given = self.model_fields_set - {"platform", "protected", "blast_radius", "stop", "writes", *_PROTECTION}
         if self.platform == "lab" and given:
             raise ValueError(f"the lab takes no {sorted(given)[0]!r}: it is made on this machine")
         return self

@@ -156,11 +156,13 @@ def begin(experiment: Mapping[str, Any], configuration: Mapping[str, Any]) -> No
     plan.platform.begin(run_id, run.undo, progress.note)
     if not drill:
         plan.platform.prepare(run.undo, progress.note, backups=False)
-    if plan.extension.workload:
-        _begin_traffic(run, plan, plan.harms())  # resolved anew: the environment may have been begun just now
+    rates = {}
+    if plan.extension.workload:  # resolved anew: the environment may have been begun just now
+        rates["writes_per_s"] = _begin_traffic(run, plan, plan.harms())
     if drill:
         plan.platform.prepare(run.undo, progress.note, backups=True)
     record.system = plan.platform.describe()
+    record.system["settings"] = {**record.system.get("settings", {}), **rates}
     record.state_before = plan.platform.state()
     run.save()
 
@@ -172,8 +174,12 @@ def _ensure_may_hit(plan: Plan, harm: Harm) -> None:
     planning.ensure_within(plan, harm)
 
 
-def _begin_traffic(run: Run, plan: Plan, harms: Sequence[Harm]) -> None:
-    """Begin the clients, also those inside a zone that will be cut off, and the witness of all that may be hit."""
+def _begin_traffic(run: Run, plan: Plan, harms: Sequence[Harm]) -> float:
+    """Begin the clients, also those inside a zone that will be cut off, and the witness of all that may be hit.
+
+    Returns:
+        How many writes a second the database gets of them.
+    """
     platform, first = plan.platform, _first_writer(plan.platform)
     traffic = platform.traffic()
     drill = plan.extension.kind == "drill"
@@ -182,7 +188,12 @@ def _begin_traffic(run: Run, plan: Plan, harms: Sequence[Harm]) -> None:
     witnessed = {name: traffic.witnessed[name] for name in names}
     for harm in harms:
         witnessed |= harm.signs
-    traffic = dataclasses.replace(traffic, witnessed=witnessed)
+    traffic = dataclasses.replace(
+        traffic,
+        witnessed=witnessed,
+        writes_per_s=traffic.writes_per_s * plan.settings.writes,
+        cache_writes_per_s=traffic.cache_writes_per_s * plan.settings.writes,
+    )
     run.traffic.begin(traffic, platform.client_argv, first, run.progress.writes, whole=not drill)
     for harm in harms:
         if harm.inside:
@@ -190,6 +201,7 @@ def _begin_traffic(run: Run, plan: Plan, harms: Sequence[Harm]) -> None:
             run.traffic.begin_inside(platform.traffic(harm.inside), argv, first + INSIDE_WRITERS_AFTER)
     if _session.watchers is not None:
         _session.watchers.watch(harms, traffic.zones)
+    return traffic.writes_per_s
 
 
 def _first_writer(platform: Platform) -> int:

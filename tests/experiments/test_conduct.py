@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from stages import wait_until
+from stages import CONFIGURATION, wait_until
 from trials import LAB, Trials
 from workplaces import TIMEOUT_S
 
@@ -75,10 +75,11 @@ def test_too_much_is_refused_before_anything_is_touched(
     assert trials.stage.place.runs() == before
 
 
-def test_a_stop_heals_and_is_inconclusive_with_its_reason(trials: Trials) -> None:
+def test_a_stop_heals_and_is_inconclusive_with_its_reason(trials: Trials, tmp_path: Path) -> None:
+    (tmp_path / "ftchaos.yaml").write_text(f"{CONFIGURATION}environments: {{lab: {{platform: lab, writes: 25%}}}}\n")
     known = set(trials.stage.place.runs())
-    process = begin(trials)
-    wait_for_fault(trials, process, known)
+    process = begin(trials, "--config", str(tmp_path / "ftchaos.yaml"))
+    folder = wait_for_fault(trials, process, known)
     second = trials.stage.place.run("experiment", "run", EXPERIMENT, "--lab", LAB)
     assert second.exit_code == 5
     assert "is in use by run" in second.stderr
@@ -89,6 +90,9 @@ def test_a_stop_heals_and_is_inconclusive_with_its_reason(trials: Trials) -> Non
 
     assert (process.returncode, said["verdict"]) == (3, "inconclusive"), stderr
     assert said["reasons"][0] == "The run was stopped: a customer called."
+    clients = json.loads((folder / "observations" / "workload.json").read_text())
+    assert said["system"]["settings"]["writes_per_s"] == clients["mysql"]["rate"] == 200  # of 800, as configured
+    assert clients["redis"]["rate"] == 25
     assert said["undo"]["recorded"] == said["undo"]["healed"] == 1
     trials.stage.ensure_up()
 

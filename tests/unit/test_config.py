@@ -131,6 +131,15 @@ def test_keys_of_an_environment_on_aws_are_read(tmp_path: Path) -> None:
     assert (True, "EXT1a2B") == (found.zonal_shift, found.fis.template if found.fis else None)
 
 
+def test_the_ledger_writes_less_where_it_is_told_to_but_never_without_a_limit(tmp_path: Path) -> None:
+    lab = "environments:\n  lab: {platform: lab, writes: %s}\n"
+
+    assert [1.0, 0.25] == [_load(tmp_path, lab % one).environments["lab"].writes for one in ("100%", "25%")]
+    for nothing in ("0", "0%"):  # to the writers a rate of 0 means as many as they can
+        with pytest.raises(Invalid, match=r"line 2, environments\.lab\.writes: input should be greater than 0"):
+            _load(tmp_path, lab % nothing)
+
+
 @pytest.mark.parametrize(
     ("text", "line", "told"),
     [

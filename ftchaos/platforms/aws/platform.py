@@ -244,7 +244,7 @@ class AwsPlatform:
     def describe(self) -> dict[str, Any]:
         place = self._access.place
         found = self._drill.describe() if self._drill is not None else standing.describe(self._access, self._known())
-        found["settings"] |= {"account": place.account, "region": place.region, "writes_per_s": WRITES_PER_S}
+        found["settings"] |= {"account": place.account, "region": place.region}
         return found
 
     def end(self) -> None:

@@ -272,7 +272,7 @@ class KubernetesPlatform:
             found["mysql"] = str(sessions.value(session, "SELECT VERSION()"))
         found["redis"] = cache.version if (cache := self._cache()) else ""
         place = self._access.place
-        found["settings"] |= {"context": place.context, "cluster": place.cluster, "writes_per_s": WRITES_PER_S}
+        found["settings"] |= {"context": place.context, "cluster": place.cluster}
         return found
 
     def end(self) -> None:
