@@ -44,13 +44,18 @@ class Server:
     port: int = 0
     server_id: int = 1
 
-    def connect(self, database: str | None = None, *, timeout_s: float = 10) -> Session:
+    def connect(
+        self, database: str | None = None, *, timeout_s: float = 10, answer_timeout_s: float | None = None
+    ) -> Session:
         """An administrator's connection through the socket, whatever has become of the network.
+
+        Args:
+            answer_timeout_s: how long to wait for each answer; forever when None.
 
         Raises:
             Unreachable: nobody answers there.
         """
-        return sessions.connect(self.datadir, database=database, timeout_s=timeout_s)
+        return sessions.connect(self.datadir, database=database, timeout_s=timeout_s, answer_timeout_s=answer_timeout_s)
 
     def wait_ready(self, timeout_s: float = 30) -> None:
         """Return as soon as it answers a query.

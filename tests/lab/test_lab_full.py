@@ -16,10 +16,11 @@ from small_labs import bring_up, wait_until
 
 from ftchaos.errors import FtchaosError, Invalid, StepFailed
 from ftchaos.mysql import session
-from ftchaos.platforms.lab import database
+from ftchaos.platforms.lab import copies, database
 from ftchaos.platforms.lab.decisions import Folder
 from ftchaos.platforms.lab.lab import Lab
 from ftchaos.platforms.lab.layout import EDGE, PUBLIC_PORT, QUEUE_REDIS_PORT, ZONES, Layout
+from ftchaos.platforms.lab.tier import Tier
 
 _UPLOAD = """
 import http.client, json, sys
@@ -191,3 +192,19 @@ def test_lab_json_is_whole_whenever_it_is_read(full_lab: Lab) -> None:
         facts = json.loads((full_lab.folder / "lab.json").read_text())
 
         assert facts["name"] == full_lab.name
+
+
+def test_copies_of_a_primary_that_never_answers_are_not_compared(
+    full_lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(copies, "ANSWER_S", 1.0)
+    monkeypatch.setattr(copies, "WITHIN_S", 0.0)
+    tier = Tier(full_lab)
+    with tier.primary.connect() as holder:
+        session.execute(holder, ["LOCK TABLES filetransfer.users WRITE"])
+        hanging = copies.compare(tier)
+    (first, second) = hanging.facts["checks"]
+
+    assert [None, None] == [first["passed"], second["passed"]]
+    assert "0 of 2 replicas" in hanging.summary
+    assert [True, True] == [one["passed"] for one in copies.compare(tier).facts["checks"]]

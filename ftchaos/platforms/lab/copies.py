@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 
 from pymysql.err import MySQLError
 
@@ -15,6 +16,8 @@ from ftchaos.platforms.lab.tier import Tier
 
 WITHIN_S = 30.0
 AGAIN_S = 0.2
+ANSWER_S = 300.0
+"""How long a table may take: some GB in a minute. A server that hangs would otherwise be waited for without an end."""
 
 
 def compare(tier: Tier) -> Step:
@@ -36,8 +39,9 @@ def _check(primary: Server, replica: Server) -> dict[str, object]:
     while True:
         try:
             if _caught_up(primary, replica):
-                wanted = verify.record(primary.connect)
-                differing = verify.differences(wanted, verify.record(replica.connect))
+                wanted = verify.record(partial(primary.connect, answer_timeout_s=ANSWER_S))
+                found = verify.record(partial(replica.connect, answer_timeout_s=ANSWER_S))
+                differing = verify.differences(wanted, found)
                 check |= {"passed": not differing, "actual": "; ".join(differing[:3])}
             else:  # late is not damaged
                 check |= {"passed": None, "actual": f"it has not caught up within {WITHIN_S:g} s"}
