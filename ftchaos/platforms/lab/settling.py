@@ -57,8 +57,9 @@ def role_in(reply: str) -> Role | None:
 
 
 def cluster_trouble(layout: Layout) -> str:
-    """What keeps the Redis Cluster from being whole: all nodes well, each shard led and copied."""
+    """What keeps the Redis Cluster from being whole: all nodes well and of one mind, each shard led and copied."""
     nodes = cluster_nodes(layout)
+    shards = sum(node.master is None for node in nodes)
     by_address = {(node.address, node.port): node for node in nodes}
     roles = {node.name: role(node.address, node.port) for node in nodes}
     for node in nodes:
@@ -68,8 +69,11 @@ def cluster_trouble(layout: Layout) -> str:
         said = ask(node.address, node.port, "CLUSTER INFO")
         if "cluster_state:ok" not in said or "cluster_slots_ok:16384" not in said:
             return f"{node.name} does not call the cluster ok"
-        if any("fail" in flag for flags in _flags(node) for flag in flags.split(",") if flag != "nofailover"):
+        flags = [one.split(",") for one in _flags(node)]
+        if any("fail" in flag for one in flags for flag in one if flag != "nofailover"):
             return f"{node.name} calls another node dead"
+        if sum("master" in one for one in flags) != shards:  # who was led home may not know it yet, and would not vote
+            return f"{node.name} does not know who leads"
         if mine.leads and mine.followers < 1:
             return f"{node.name} has no replica"
         if not mine.leads and (trouble := _follower_trouble(node, mine, by_address, roles)):
@@ -169,7 +173,8 @@ def _leads(mine: Role | None) -> bool:
 
 
 _QUESTIONS: dict[str, Callable[[Layout, Collection[str]], str]] = {
-    "cluster": lambda layout, _: cluster_trouble(layout) or lead_home(layout),
+    # Asked again at the end: a shard that was led home in between may have two leaders still.
+    "cluster": lambda layout, _: cluster_trouble(layout) or lead_home(layout) or cluster_trouble(layout),
     "queue": lambda layout, _: queue_trouble(layout),
     "leaders": take_over,
 }
