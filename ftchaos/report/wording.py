@@ -91,7 +91,8 @@ def lead(evidence: Evidence) -> str:
     if evidence.reasons:
         return evidence.reasons[0]
     kept = "every objective was met" if not evidence.plan.promises else "every promise was kept"
-    kept += f", {len(evidence.plan.unasked)} others could not be asked for here" if evidence.plan.unasked else ""
+    if unasked := len(evidence.plan.unasked):
+        kept += f", {unasked} {'other' if unasked == 1 else 'others'} could not be asked for here"
     if evidence.kind == "gameday":
         return "Every part passed."
     if evidence.injects_fault and unnoticed(evidence):
@@ -335,13 +336,16 @@ def _promises(evidence: Evidence) -> objectives.Objectives:
 
 
 def _recovery_time(evidence: Evidence) -> Actual:
-    promised, actual_s = evidence.objectives.rto_s, evidence.recovery.recovery_time_s
-    resolution = evidence.recovery.resolution_s
+    promised, bit = evidence.objectives.rto_s, evidence.witness.proven is not False
+    actual_s = evidence.recovery.recovery_time_s if bit else None  # from what was never seen nothing recovers
+    resolution = evidence.recovery.resolution_s if bit else None
     detail = f"measured to within {human_duration(resolution)}" if resolution else ""
     available_s, answer_s = evidence.recovery.available_s, evidence.recovery.first_answer_s
     if available_s is not None and answer_s is not None and actual_s is not None:
         detail = f"available {offset(available_s)}, first correct answer {offset(answer_s)}, warm {offset(actual_s)}"
-    if actual_s is None and evidence.recovery.watched_s is not None:
+    if not bit:
+        detail = "the fault was never seen"
+    elif actual_s is None and evidence.recovery.watched_s is not None:
         detail = f"not restored in the {human_duration(evidence.recovery.watched_s)} watched"
     elif unnoticed(evidence):
         detail = "no request failed"

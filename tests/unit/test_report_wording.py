@@ -33,6 +33,24 @@ def test_an_unmeasured_value_is_unknown_in_words_and_in_judgement() -> None:
     assert wording.count(None) == wording.duration(None) == "unknown"
 
 
+def test_nothing_recovers_from_a_fault_that_was_never_seen() -> None:
+    run = samples.passed()
+    met = wording.actuals(run)[0].met
+    run.witness.proven = False
+
+    recovery = wording.actuals(run)[0]
+
+    assert met is True
+    assert ("unknown", None, "the fault was never seen") == (recovery.actual, recovery.met, recovery.detail)
+
+
+def test_one_promise_that_could_not_be_asked_for_is_one_other() -> None:
+    run = samples.passed()
+    run.plan.unasked = ["No acknowledged write of redis-wait is lost."]
+
+    assert ", 1 other could not be asked for here" in wording.lead(run)
+
+
 def test_a_backups_age_is_judged_only_where_the_policy_accepted_it() -> None:
     run = samples.rehearsal()
     run.data = Data(backup_age_s=600.0, source="backup age")
