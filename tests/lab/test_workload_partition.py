@@ -52,7 +52,8 @@ def test_stale_master_loses_what_only_clients_inside_were_told(lab: Lab, tmp_pat
     until(lambda: any(at > cut_at for at in served(tmp_path, "redis-a")), 15, "another master serves outside")
     mended_at = time.monotonic()
     lab.call("mend_zone", zone=CUT_OFF)
-    until(lambda: any(at > mended_at for at in served(tmp_path, "redis-wait-a")), 15, "the stale master follows")
+    # A replica that is just being let in misses a WAIT; several in a row are held only once all follow.
+    until(lambda: sum(at > mended_at for at in served(tmp_path, "redis-wait-a")) >= 5, 15, "the stale master follows")
     ledger = Ledger((*outside.end().writers, *inside.end().writers))
 
     found = read(lab.layout, tmp_path, [tmp_path / "ledger", inside_folder / "ledger"], lab.client_argv)
