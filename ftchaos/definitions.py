@@ -105,7 +105,8 @@ class Extension(_Strict):
 
     ``harms`` is false for a rehearsal that injects no fault, ``workload`` for one without clients of ours.
     ``beyond_quorum`` allows a fault that takes a cluster's quorum away. ``platforms`` are those that have
-    what is harmed.
+    what is harmed, ``manners`` those in which its fault may be done: evidence of a polite one under the name
+    of an abrupt one would prove too much. Without any, whatever the platform can do may be.
     """
 
     name: Literal["ftchaos"]
@@ -118,6 +119,7 @@ class Extension(_Strict):
     workload: bool = True
     beyond_quorum: bool = False
     platforms: list[Literal["lab", "aws", "kubernetes"]] = Field(default=[*PLATFORMS], min_length=1)
+    manners: list[str] = []
     promises: Promised = Promised()
     preconditions: list[str] = []
     assumptions: list[str] = []
@@ -226,6 +228,7 @@ def _checked(file: YamlFile) -> Loaded:
     except ValidationError as error:
         raise file.invalid(error) from error
     _ensure_control(file, definition)
+    _ensure_manners(file, definition)
     for part, activities in (
         ("steady-state-hypothesis", definition.hypothesis.probes),
         ("method", definition.method),
@@ -254,6 +257,18 @@ def _ensure_control(file: YamlFile, definition: Definition) -> None:
             ("controls",),
             f"the control {CONTROL} must stand here once",
             "without it nothing is guarded, undone or measured",
+        )
+
+
+def _ensure_manners(file: YamlFile, definition: Definition) -> None:
+    """What is done when nobody chooses is one of the manners that may be."""
+    manners, chosen = definition.extensions[0].manners, definition.configuration.get("manner")
+    default = chosen.default if isinstance(chosen, FromEnvironment) else chosen
+    if manners and default not in manners:
+        raise file.problem(
+            ("extensions", 0, "manners"),
+            f"the default of the manner is {default!r}, which is none of {', '.join(manners)}",
+            "say under 'configuration' manner: {type: env, key: FTCHAOS_MANNER, default: one of them}",
         )
 
 

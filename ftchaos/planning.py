@@ -120,6 +120,11 @@ def of(loaded: definitions.Loaded, given: Mapping[str, Any]) -> Plan:
     config = load(options.config)
     objectives = config.promises(options.environment)
     _ensure_meant_for(loaded, options.environment, config.environment(options.environment).platform)
+    if options.manner and options.manner not in (loaded.extension.manners or [options.manner]):
+        raise Invalid(
+            f"{loaded.name} is not done in the manner {options.manner!r}",
+            f"choose {', '.join(loaded.extension.manners)}, or another experiment",
+        )
     platform = platforms.make(config, options)
     if loaded.extension.kind == "drill" and loaded.extension.harms and not platform.methods:
         raise Invalid(

@@ -57,7 +57,7 @@ def zone_outage() -> Evidence:
         run_id="20261123T061441Z-zone-outage-7f3a",
         kind="experiment",
         name="zone-outage",
-        title="A zone loses its power",
+        title="A zone is lost",
         environment="lab",
         platform="lab",
         began_at=iso(BEGAN),
@@ -65,7 +65,7 @@ def zone_outage() -> Evidence:
         verdict="passed",
         exit_code=0,
         objectives=Objectives(rto_s=14400, rpo_s=900, sustain_s=SUSTAIN_S),
-        definition=_definition("zone-outage", "A zone loses its power"),
+        definition=_definition("zone-outage", "A zone is lost"),
         arguments={"zone": "primary", "durability": "configured"},
         plan=Plan(
             scenario="Loss of an availability zone",

@@ -98,6 +98,8 @@ def show(kind: str, name: str) -> None:
     click.echo("What is done, in this order:")
     for number, activity in enumerate(definition.method, start=1):
         click.echo(f"  {number}. {activity.name}")
+    if manners := loaded.extension.manners:
+        click.echo(f"By --manner, as far as the platform knows it: {', '.join(manners)}")
     click.echo("And always at the end:")
     for activity in definition.rollbacks:
         click.echo(f"  - {activity.name}")

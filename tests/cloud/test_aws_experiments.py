@@ -139,7 +139,7 @@ def test_a_preview_names_targets_and_what_is_not_asked_and_changes_nothing(stage
     ("options", "code", "words"),
     [
         (["mysql-primary-failover", "--durability", "weaker"], 2, "cannot be weakened"),
-        (["mysql-primary-failover", "--manner", "lag"], 2, "cannot fail in the manner 'lag'"),
+        (["mysql-primary-kill", "--manner", "lag"], 2, "cannot fail in the manner 'lag'"),
         (["worker-kill"], 2, "AWS knows no fault 'kill_instance'"),
     ],
 )

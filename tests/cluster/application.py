@@ -142,7 +142,7 @@ def reconcile(cluster: Standin, *, kubelets: bool = True) -> None:
     left = []
     for one in pods(cluster):
         stays = one["metadata"]["name"].startswith("redis") and not kubelets
-        lost = one["spec"]["nodeName"] not in nodes
+        lost = one["spec"]["nodeName"] not in nodes or _evicts(nodes[one["spec"]["nodeName"]])
         if ("deletionTimestamp" in one["metadata"] and not stays) or lost:
             cluster.core.delete_namespaced_pod(one["metadata"]["name"], SPACE, grace_period_seconds=0)
         else:
@@ -157,6 +157,11 @@ def reconcile(cluster: Standin, *, kubelets: bool = True) -> None:
     _count_budgets(cluster, sum(one["metadata"]["labels"]["app"] == "api" for one in pods(cluster)))
 
 
+def _evicts(node: Obj) -> bool:
+    """Whether it is tainted so that its pods go; none here tolerates anything."""
+    return any(taint["effect"] == "NoExecute" for taint in node["spec"].get("taints") or ())
+
+
 def _make(
     cluster: Standin, kind: str, owner: Obj, have: list[Obj], wanted: int, open_: list[str], nodes: dict[str, Obj]
 ) -> None:
@@ -164,7 +169,7 @@ def _make(
         tainted = {
             name
             for name, one in nodes.items()
-            if any(t["key"] == "ftchaos-outage" for t in one["spec"].get("taints") or ())
+            if any(t["key"] == "ftchaos-outage" for t in one["spec"].get("taints") or ()) or _evicts(one)
         }
         for node in sorted(set(nodes) - {one["spec"]["nodeName"] for one in have} - tainted):
             _put_pod(cluster, kind, owner, None, node)

@@ -24,6 +24,7 @@ from ftchaos.errors import Refused
 from ftchaos.platforms.findings import Unread
 from ftchaos.platforms.kubernetes import faults, survey
 from ftchaos.platforms.kubernetes.access import Access, Place
+from ftchaos.platforms.kubernetes.calls import OF_NODES
 from ftchaos.platforms.kubernetes.examination import examine
 from ftchaos.platforms.kubernetes.inventory import selects
 from ftchaos.platforms.kubernetes.lease import Lease
@@ -140,8 +141,8 @@ def test_account_for_faults_may_harm_and_that_for_reading_may_not(deployed: Stan
             path = deployed.path({"apiVersion": "v1", "kind": kind, "metadata": one["metadata"]})
             deployed.request("PATCH", path, {"metadata": {"labels": {"ftchaos": "allowed"}}})
     harms, reads = access(deployed, "ftchaos-faults"), access(deployed, "ftchaos-read")
-    for manner in ("drain", "outage"):
-        planned = faults.find("fail_zone").plan(survey.take(harms), manner=manner)
+    for manner in ("drain", "outage", "out-of-service"):
+        planned = faults.find("fail_zone").plan(survey.take(harms, everywhere=manner in OF_NODES), manner=manner)
         faults.ensure_allowed(harms, planned)
         with pytest.raises(Refused, match="is not allowed to these credentials"):
             faults.ensure_allowed(reads, planned)

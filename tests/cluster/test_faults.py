@@ -19,14 +19,14 @@ from ftchaos.platforms.base import Harm
 from ftchaos.platforms.kubernetes import faults, policy, survey
 from ftchaos.platforms.kubernetes import inventory as stock
 from ftchaos.platforms.kubernetes.access import Access, Place
-from ftchaos.platforms.kubernetes.calls import CALLS, FORWARD, LEASE, WATCH
+from ftchaos.platforms.kubernetes.calls import CALLS, FORWARD, LEASE, OF_NODES, WATCH
 from ftchaos.platforms.kubernetes.faults import nodes, settling
 from ftchaos.platforms.kubernetes.faults import pods as evicting
 from ftchaos.undo import Record
 
 Obj = dict[str, Any]
 KINDS = ("Node", "Deployment", "StatefulSet", "NetworkPolicy", "PodDisruptionBudget")
-ZONE_MANNERS = ("drain", "outage", "nodes", "partition")
+ZONE_MANNERS = ("drain", "outage", "nodes", "out-of-service", "partition")
 
 
 @pytest.fixture(autouse=True)
@@ -53,7 +53,7 @@ def reach(cluster: Standin, kubeconfig: Path | None = None) -> Access:
 
 def plan(access: Access, fault: str = "fail_zone", **arguments: str) -> Harm:
     """A fault, whose undo has been on disk."""
-    found = survey.take(access, everywhere=arguments.get("manner") == "nodes")
+    found = survey.take(access, everywhere=arguments.get("manner") in OF_NODES)
     harm = faults.find(fault).plan(found, **arguments)
 
     assert harm.undo == json.loads(json.dumps(harm.undo))
@@ -166,7 +166,7 @@ def test_what_was_cordoned_and_tainted_before_stays_so_and_so_does_what_others_d
     assert before == state(app, "outage")
 
 
-@pytest.mark.parametrize("manner", ["drain", "outage", "nodes"])
+@pytest.mark.parametrize("manner", ["drain", "outage", "nodes", "out-of-service"])
 def test_cluster_that_reconciles_by_itself_loses_a_zone_and_is_as_it_was_after_the_heal(
     cluster: Standin, manner: str
 ) -> None:
@@ -248,7 +248,7 @@ def test_pod_of_a_stateful_set_that_stays_terminating_is_found_and_its_remedy_to
     assert "out-of-service" in failed.value.fact
 
 
-@pytest.mark.parametrize(("manner", "harmless"), [("outage", True), ("nodes", False)])
+@pytest.mark.parametrize(("manner", "harmless"), [("outage", True), ("nodes", False), ("out-of-service", False)])
 def test_pods_of_others_are_not_harmed(app: Standin, manner: str, harmless: bool) -> None:
     namespace(app, "others")
     put(app, pod("theirs", "node-a1", {"app": "theirs"}, "others"), {"phase": "Running"})
@@ -261,11 +261,42 @@ def test_pods_of_others_are_not_harmed(app: Standin, manner: str, harmless: bool
     assert ["theirs"] == [one["metadata"]["name"] for one in app.all("v1", "Pod", "others")]
 
 
-def test_nodes_are_not_deleted_with_a_pod_that_nobody_would_bring_back(app: Standin) -> None:
+@pytest.mark.parametrize("manner", OF_NODES)
+def test_nodes_are_not_lost_with_a_pod_that_nobody_would_bring_back(app: Standin, manner: str) -> None:
     put(app, pod("bare", "node-a1", {"app": "bare"}), READY)
 
     with pytest.raises(Refused, match="app/bare would be gone for good"):
-        plan(reach(app), zone="a", manner="nodes")
+        plan(reach(app), zone="a", manner=manner)
+
+
+def test_who_tolerates_for_ever_that_a_node_is_out_of_service_is_left_out_and_named(app: Standin) -> None:
+    namespace(app, "others")
+    for name, space in (("bare", SPACE), ("theirs", "others")):
+        _put_tolerating(app, name, space, {})
+    harm = plan(reach(app), zone="a", manner="out-of-service")
+
+    assert {f"{SPACE}/bare": "it tolerates that its node is out of service"} == harm.undo["spared"]
+
+
+def test_who_tolerates_for_a_while_that_a_node_is_out_of_service_falls(app: Standin) -> None:
+    _put_tolerating(app, "bare", SPACE, {"tolerationSeconds": 3600})
+
+    with pytest.raises(Refused, match="app/bare would be gone for good"):
+        plan(reach(app), zone="a", manner="out-of-service")
+
+
+def _put_tolerating(app: Standin, name: str, space: str, limit: Obj) -> None:
+    made = pod(name, "node-a1", {"app": name}, space)
+    made["spec"]["tolerations"] = [{"operator": "Exists", "effect": "NoExecute", **limit}]
+    put(app, made, READY)
+
+
+def test_a_zone_with_a_node_that_is_out_of_service_already_is_refused(app: Standin) -> None:
+    taint = {"key": stock.OUT_OF_SERVICE_TAINT, "value": "nodeshutdown", "effect": "NoExecute"}
+    app.request("PATCH", "/api/v1/nodes/node-a1", {"spec": {"taints": [taint]}})
+
+    with pytest.raises(Refused, match="node-a1 is out of service already"):
+        plan(reach(app), zone="a", manner="out-of-service")
 
 
 def test_node_that_registered_anew_gets_its_labels_and_taints_back(app: Standin) -> None:

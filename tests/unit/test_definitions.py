@@ -82,6 +82,13 @@ CHANGES: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
         lambda d: d["method"].append({**d["method"][0], "provider": dict(d["method"][0]["provider"])}),
         r"a second activity is called",
     ),
+    "manners without the default": (
+        lambda d: (d["configuration"].update(manner="kill"), d["extensions"][0].update(manners=["lag"])),
+        r"line \d+, extensions.0.manners: the default of the manner is 'kill', which is none of lag",
+    ),
+    "manners that nobody can choose": (
+        lambda d: d["extensions"][0].update(manners=["kill"]), r"the default of the manner is None",
+    ),
     "an endless pause": (lambda d: d["method"][0].update(pauses={"before": 1e9}), r"pauses.before"),
 }  # fmt: skip
 

@@ -264,7 +264,7 @@ def test_a_preview_of_an_experiment_names_its_faults_its_exact_targets_and_its_p
     promises = ["Whatever is hit meets its objectives again within 60 s.", "All work is done in the end."]
     text = terminal.preview(
         {
-            "kind": "experiment", "name": "zone-outage", "title": "A zone loses its power", "environment": "lab",
+            "kind": "experiment", "name": "zone-outage", "title": "A zone is lost", "environment": "lab",
             "platform": "lab", "faults": ["zone-a lost its power"], "promises": promises,
             "targets": [f"redis-cluster-a{number} in zone-a" for number in range(9)], "steps": ["let it fail"],
             "objectives": {"rto_s": 14400, "rpo_s": 900},

@@ -14,9 +14,11 @@ Kind = Literal["read", "faults", "configuration"]
 KINDS: tuple[Kind, ...] = ("read", "faults", "configuration")
 WATCH = "watch"
 DRAIN, OUTAGE, NODES, PARTITION, KILL = "drain", "outage", "nodes", "partition", "kill"
+OUT_OF_SERVICE = "out-of-service"
 CUT_OFF = "cut-off"  # of databases
 LOAD = "load"  # on an autoscaler
 APART = "apart"  # of two namespaces
+OF_NODES = (NODES, OUT_OF_SERVICE)  # what harms all that is on a node, whosever it is
 BY_POLICY = (PARTITION, CUT_OFF, APART)
 VELERO = "velero"  # a way of restoring a configuration
 LEASE = "lease"  # no fault: the lock that each run holds which harms something
@@ -181,11 +183,11 @@ CALLS: tuple[Operation, ...] = (
     Operation("faults", WATCH, "pods"),
     Operation("faults", WATCH, "horizontalpodautoscalers", (LOAD,)),
     Operation("faults", "get", "secrets"),
-    Operation("faults", "get", "nodes", (DRAIN, OUTAGE, NODES)),
-    Operation("faults", "patch", "nodes", (DRAIN, OUTAGE, NODES)),
+    Operation("faults", "get", "nodes", (DRAIN, OUTAGE, *OF_NODES)),
+    Operation("faults", "patch", "nodes", (DRAIN, OUTAGE, *OF_NODES)),
     Operation("faults", "create", "nodes", (NODES,)),
     Operation("faults", "delete", "nodes", (NODES,)),
-    Operation("faults", "list", "pods", (NODES,), everywhere=True),
+    Operation("faults", "list", "pods", OF_NODES, everywhere=True),
     Operation("faults", "create", "pods/eviction", (DRAIN,)),
     Operation("faults", "delete", "pods", (OUTAGE, KILL)),
     Operation("faults", "get", "pods", (PARTITION, CUT_OFF)),

@@ -18,6 +18,7 @@ ZONE_LABEL = "topology.kubernetes.io/zone"
 NAME_LABEL = "kubernetes.io/metadata.name"
 """Which the API server gives to every namespace, with its name."""
 COMPONENT_LABEL = "app.kubernetes.io/component"
+OUT_OF_SERVICE_TAINT = "node.kubernetes.io/out-of-service"
 MIRROR = "kubernetes.io/config.mirror"
 COUNTED = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet")
 """The kinds whose pods come back, so that a heal waits for them; those of a Job end by themselves."""
@@ -48,6 +49,7 @@ class Pod:
             empty where it has none.
         addresses: all of its own, of both families.
         probed: whether it is asked for its readiness, so that it can be seen not to be ready.
+        enduring: it tolerates, for ever, that its node is out of service.
     """
 
     namespace: str
@@ -67,6 +69,7 @@ class Pod:
     host: str = ""
     addresses: tuple[str, ...] = ()
     probed: bool = False
+    enduring: bool = False
 
     @property
     def full_name(self) -> str:
@@ -224,9 +227,20 @@ def pods(objects: Iterable[Mapping[str, Any]], replica_sets: Iterable[Mapping[st
                 tuple(one["ip"] for one in status.get("podIPs") or () if one.get("ip"))
                 or ((status["podIP"],) if status.get("podIP") else ()),
                 any("readinessProbe" in one for one in spec["containers"]),
+                any(_endures(one) for one in spec.get("tolerations") or ()),
             )
         )
     return found
+
+
+def _endures(toleration: Mapping[str, Any]) -> bool:
+    """Source: Kubernetes documentation, taints and tolerations: without a key it is for all, without effect for any."""
+    return (
+        toleration.get("key") in (None, "", OUT_OF_SERVICE_TAINT)
+        and toleration.get("operator") == "Exists"
+        and toleration.get("effect") in (None, "", "NoExecute")
+        and toleration.get("tolerationSeconds") is None
+    )
 
 
 def _host(spec: Mapping[str, Any], namespace: str) -> str:

@@ -25,7 +25,7 @@ from ftchaos.platforms.base import Address, Event, Harm, Progress, Recovery, Sca
 from ftchaos.platforms.kubernetes import events, faults, forward, heals, lease, sight, standing, survey
 from ftchaos.platforms.kubernetes.access import IN_CLUSTER, Access, ApiFailed, Call, Place, Unanswered
 from ftchaos.platforms.kubernetes.cache import Cache
-from ftchaos.platforms.kubernetes.calls import BY_POLICY, CUT_OFF, NODES, PARTITION
+from ftchaos.platforms.kubernetes.calls import BY_POLICY, CUT_OFF, OF_NODES, PARTITION
 from ftchaos.platforms.kubernetes.faults import autoscaler
 from ftchaos.platforms.kubernetes.inventory import Inventory
 from ftchaos.platforms.kubernetes.servers import Servers
@@ -196,7 +196,7 @@ class KubernetesPlatform:
         self._ensure_possible()
         found = faults.find(fault)
         ensure_taken(fault, found.plan, arguments, "Kubernetes")
-        inventory = self._look(everywhere=arguments.get("manner") == NODES, ask=fault in OF_LEADERS)
+        inventory = self._look(everywhere=arguments.get("manner") in OF_NODES, ask=fault in OF_LEADERS)
         cache = self._cache()
         harm = found.plan(inventory, **arguments)
         faults.ensure_allowed(self._access, harm)

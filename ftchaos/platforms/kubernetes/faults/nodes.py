@@ -1,8 +1,11 @@
-"""Nodes that take nothing new, or that are deleted.
+"""Nodes that take nothing new, that are out of service, or that are deleted.
 
 Cordon, taint and a note of what was before are one change with the version that was read: either all of it is there,
-and the heal takes just that away, or nothing. The taint forbids what a cordon does not, a DaemonSet's pods. It is
-``NoSchedule``: one that evicts, as the real ``out-of-service`` does, would also take the pods of other applications.
+and the heal takes just that away, or nothing. A taint forbids what a cordon does not, a DaemonSet's pods. That of an
+outage is ``NoSchedule``, so that pods of other applications stay; that of Kubernetes for nodes that are out of service
+evicts all that does not tolerate it.
+
+Source: Kubernetes documentation, well-known labels, annotations and taints; its value may be any.
 """
 
 from __future__ import annotations
@@ -11,10 +14,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ftchaos.errors import StepFailed
-from ftchaos.platforms.kubernetes.calls import NODES
+from ftchaos.platforms.kubernetes.calls import NODES, OUT_OF_SERVICE, OUTAGE
 from ftchaos.platforms.kubernetes.failures import ApiFailed
 from ftchaos.platforms.kubernetes.faults import crowd
-from ftchaos.platforms.kubernetes.inventory import Node, is_ready
+from ftchaos.platforms.kubernetes.inventory import OUT_OF_SERVICE_TAINT, Node, is_ready
 from ftchaos.platforms.mending import Mending
 
 if TYPE_CHECKING:
@@ -23,11 +26,16 @@ if TYPE_CHECKING:
 Obj = dict[str, Any]
 Kept = Mapping[str, Any]
 
-TAINT = "ftchaos-outage"
+TAINTS = {OUTAGE: ("ftchaos-outage", "NoSchedule"), OUT_OF_SERVICE: (OUT_OF_SERVICE_TAINT, "NoExecute")}
 BEFORE = {True: "was-cordoned", False: "was-schedulable"}
 READY_S = 600.0
 EVERY_S = 1.0
 OF_CONTROLLERS = "node.kubernetes.io/"  # taints by which these say how a node is
+
+
+def is_out_of_service(one: Node) -> bool:
+    """Whether it is by now; no second taint of that key can be given."""
+    return any(taint["key"] == OUT_OF_SERVICE_TAINT for taint in one.made["spec"].get("taints") or ())
 
 
 def plan(taken: Iterable[Node], manner: str) -> list[Obj]:
@@ -38,8 +46,8 @@ def plan(taken: Iterable[Node], manner: str) -> list[Obj]:
     ]
 
 
-def cordon(access: Access, every: Sequence[Kept], mark: str, *, taint: bool) -> str:
-    """Let them take nothing new.
+def cordon(access: Access, every: Sequence[Kept], mark: str, manner: str) -> str:
+    """Let them take nothing new, with the taint that is of a manner, if any.
 
     Raises:
         StepFailed: one of them is gone.
@@ -53,8 +61,9 @@ def cordon(access: Access, every: Sequence[Kept], mark: str, *, taint: bool) -> 
             if mark in annotations:
                 return None
             spec: Obj = {"unschedulable": True}
-            if taint:
-                ours = {"key": TAINT, "value": mark, "effect": "NoSchedule"}
+            if manner in TAINTS:
+                key, effect = TAINTS[manner]
+                ours = {"key": key, "value": mark, "effect": effect}
                 spec["taints"] = [*(node["spec"].get("taints") or ()), ours]
             was = BEFORE[bool(node["spec"].get("unschedulable"))]
             return {"metadata": {"annotations": {mark: was}}, "spec": spec}
@@ -90,7 +99,7 @@ def uncordon(access: Access, every: Sequence[Kept], mark: str, mending: Mending)
             return None
         spec: Obj = {}
         taints = node["spec"].get("taints") or []
-        kept = [one for one in taints if (one["key"], one.get("value")) != (TAINT, mark)]
+        kept = [one for one in taints if one.get("value") != mark]
         if kept != taints:
             spec["taints"] = kept or None
         if annotations[mark] != BEFORE[True]:

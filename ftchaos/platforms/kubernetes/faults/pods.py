@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ftchaos import clock
 from ftchaos.platforms.kubernetes import survey
-from ftchaos.platforms.kubernetes.calls import DRAIN, PARTITION
+from ftchaos.platforms.kubernetes.calls import DRAIN, OUT_OF_SERVICE, PARTITION
 from ftchaos.platforms.kubernetes.failures import ApiFailed, Unanswered
 from ftchaos.platforms.kubernetes.faults import crowd, settling
 from ftchaos.platforms.kubernetes.inventory import Inventory, Node, Pod
@@ -49,6 +49,8 @@ def _spared(pod: Pod, manner: str) -> str:
         return "the kubelet runs it from a file"
     if manner == PARTITION:
         return "it uses the network of its node, which no policy is for" if pod.host_network else ""
+    if manner == OUT_OF_SERVICE and pod.enduring:
+        return "it tolerates that its node is out of service"
     if not pod.workload:
         return "no controller would bring it back"
     return "its DaemonSet would bring it back at once" if manner == DRAIN and pod.workload.startswith(DAEMON) else ""

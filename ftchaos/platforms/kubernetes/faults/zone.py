@@ -1,4 +1,4 @@
-"""A zone is drained, loses its power, loses its nodes, or is cut off from the network."""
+"""A zone is drained, loses its power, loses its nodes, is out of service, or is cut off from the network."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ftchaos.errors import Invalid, Refused
 from ftchaos.guard import Target
 from ftchaos.platforms.base import COMPONENTS, Harm
 from ftchaos.platforms.kubernetes import inventory as stock
-from ftchaos.platforms.kubernetes.calls import DRAIN, NODES, OUTAGE, PARTITION
+from ftchaos.platforms.kubernetes.calls import DRAIN, NODES, OF_NODES, OUT_OF_SERVICE, OUTAGE, PARTITION
 from ftchaos.platforms.kubernetes.faults import network, nodes, pods, settling, signs
 from ftchaos.platforms.kubernetes.inventory import Inventory, Node, Pod
 from ftchaos.platforms.mending import Mending
@@ -22,9 +22,11 @@ CLAUSES = {
     DRAIN: "{zone} was drained",
     OUTAGE: "{zone} lost its power",
     NODES: "{zone} lost its nodes",
+    OUT_OF_SERVICE: "{zone} was taken out of service",
     PARTITION: "{zone} was cut off from the network",
 }
-PROOF_S = {DRAIN: 60.0, OUTAGE: 60.0, NODES: 60.0, PARTITION: 120.0}
+# Those out of service end with their grace.
+PROOF_S = {DRAIN: 60.0, OUTAGE: 60.0, NODES: 60.0, OUT_OF_SERVICE: 120.0, PARTITION: 120.0}
 
 
 def plan(inventory: Inventory, zone: str = "primary", manner: str = OUTAGE) -> Harm:
@@ -34,7 +36,8 @@ def plan(inventory: Inventory, zone: str = "primary", manner: str = OUTAGE) -> H
         zone: its name, or ``primary`` for that with most of the application's pods.
         manner: ``drain``: its nodes take nothing new, and the pods are evicted as their budgets allow. ``outage``: its
             nodes take nothing new, not even of a DaemonSet, and the pods are deleted without grace. ``nodes``: the
-            nodes are deleted from the cluster. ``partition``: the pods reach only each other.
+            nodes are deleted from the cluster. ``out-of-service``: its nodes get the taint of that name, by which
+            Kubernetes deletes all that is on them, whatever budgets say. ``partition``: the pods reach only each other.
 
     Raises:
         Invalid: there is no such zone or manner.
@@ -51,8 +54,8 @@ def plan(inventory: Inventory, zone: str = "primary", manner: str = OUTAGE) -> H
             f"no node in {chosen} carries the label {inventory.tag}",
             f"allow faults there: kubectl label node --selector {stock.ZONE_LABEL}={chosen} {inventory.tag}",
         )
-    if manner == NODES:
-        _ensure_alone(inventory, taken)
+    if manner in OF_NODES:
+        _ensure_alone(inventory, taken, manner)
     hit, spared = pods.chosen(inventory, taken, manner)
     spared |= {one.name: f"the node does not carry the label {inventory.tag}" for one in there if not one.allowed}
     if not hit:
@@ -75,30 +78,35 @@ def plan(inventory: Inventory, zone: str = "primary", manner: str = OUTAGE) -> H
     )
 
 
-def _ensure_alone(inventory: Inventory, taken: Sequence[Node]) -> None:
-    """Refuse to delete nodes with pods of others, or with any that nobody would bring back: all go with their node.
+def _ensure_alone(inventory: Inventory, taken: Sequence[Node], manner: str) -> None:
+    """Refuse nodes with pods of others, or with any that nobody would bring back: all go with their node.
 
     Those of DaemonSets, and those that a kubelet runs from files, come back with the node.
     """
     if inventory.foreign is None:
         raise Refused(
-            "nobody looked who else is on the nodes that would be deleted", "read the inventory of all namespaces"
+            "nobody looked who else is on the nodes that would be lost", "read the inventory of all namespaces"
+        )
+    if manner == OUT_OF_SERVICE and (out := [one.name for one in taken if nodes.is_out_of_service(one)]):
+        raise Refused(
+            f"{', '.join(out)} {'is' if len(out) == 1 else 'are'} out of service already",
+            f"choose another zone, or take that taint away: kubectl taint nodes {out[0]} {stock.OUT_OF_SERVICE_TAINT}-",
         )
     names = {one.name for one in taken}
-    bare = [one.full_name for one in inventory.pods if one.node in names and not (one.workload or one.mirror)]
+
+    def falls(pod: Pod) -> bool:
+        return pod.node in names and not (pod.mirror or (manner == OUT_OF_SERVICE and pod.enduring))
+
+    bare = [one.full_name for one in inventory.pods if falls(one) and not one.workload]
     if bare:
         raise Refused(
             f"{', '.join(bare)} would be gone for good with its node: it has no controller",
             "choose the manner 'outage', which leaves it out",
         )
-    others = [
-        one.full_name
-        for one in inventory.foreign
-        if one.node in names and not one.mirror and not one.workload.startswith("DaemonSet/")
-    ]
+    others = [one.full_name for one in inventory.foreign if falls(one) and not one.workload.startswith("DaemonSet/")]
     if others:
         raise Refused(
-            f"the nodes that would be deleted also run {', '.join(sorted(others)[:5])}"
+            f"the nodes that would be lost also run {', '.join(sorted(others)[:5])}"
             + (f" and {len(others) - 5} more" if len(others) > 5 else ""),
             "choose the manner 'outage', which harms the application alone, or move them to other nodes",
         )
@@ -114,27 +122,25 @@ def _targets(inventory: Inventory, zone: str, taken: Sequence[Node], hit: Sequen
 
 def inject(access: Access, harm: Harm) -> str:
     undo = harm.undo
-    match undo["manner"]:
-        case "drain":
-            said = [nodes.cordon(access, undo["nodes"], undo["mark"], taint=False), pods.evict(access, undo)]
-        case "outage":
-            said = [nodes.cordon(access, undo["nodes"], undo["mark"], taint=True), pods.kill(access, undo["pods"])]
-        case "nodes":
-            said = [nodes.remove(access, undo["nodes"])]
-        case _:
-            said = [network.cut(access, undo["policies"], undo["pods"], undo["mark"])]
+    manner, mark = undo["manner"], undo["mark"]
+    if manner == NODES:
+        said = [nodes.remove(access, undo["nodes"])]
+    elif manner == PARTITION:
+        said = [network.cut(access, undo["policies"], undo["pods"], mark)]
+    else:
+        said = [nodes.cordon(access, undo["nodes"], mark, manner)]
+        said += [pods.evict(access, undo)] if manner == DRAIN else []
+        said += [pods.kill(access, undo["pods"])] if manner == OUTAGE else []
     return f"{harm.clause}: {', '.join(said)}"
 
 
 def effect(access: Access, undo: Mapping[str, Any]) -> list[str]:
     """What of the damage the cluster does not show yet."""
-    match undo["manner"]:
-        case "drain" | "outage":
-            return nodes.not_cordoned(access, undo["nodes"], undo["mark"]) + pods.still_there(access, undo)
-        case "nodes":
-            return nodes.not_removed(access, undo["nodes"])
-        case _:
-            return network.not_cut(access, undo)
+    if undo["manner"] == NODES:
+        return nodes.not_removed(access, undo["nodes"])
+    if undo["manner"] == PARTITION:
+        return network.not_cut(access, undo)
+    return nodes.not_cordoned(access, undo["nodes"], undo["mark"]) + pods.still_there(access, undo)
 
 
 def heal(access: Access, arguments: Mapping[str, Any]) -> str:
