@@ -138,6 +138,19 @@ def test_a_zone_that_fails_is_proven_measured_audited_and_given_back(stage: Stag
     assert [] == _secrets(stage)
 
 
+def test_a_zone_that_is_drained_ends_its_pods_politely_and_takes_them_again(stage: Stage) -> None:
+    before = stage.whole()
+    done = stage.run("zone-drain", "--zone", _zone_beside(stage), "--json")
+    found = json.loads(done.stdout)
+    called = {one["name"] for one in found["calls"]["operations"]}
+
+    assert (0, "passed", []) == (done.exit_code, found["verdict"], found["reasons"]), done.stderr
+    assert found["witness"]["proven"]
+    assert {"kubernetes:create pods/eviction"} == called & {"kubernetes:create pods/eviction", "kubernetes:delete pods"}
+    assert [] == found["undo"]["differences"]
+    assert before == stage.whole()
+
+
 def test_a_database_whose_volume_is_tied_to_the_zone_fails_the_experiment_and_says_so(stage: Stage) -> None:
     before = stage.whole()
     (mysql,) = stage.app.ready(DB, "mysql")
