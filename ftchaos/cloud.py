@@ -226,6 +226,11 @@ class Kubernetes(_Keys):
     redis: ClusterRedis | None = None
     lease_namespace: Namespace = "default"
 
+    @property
+    def secrets(self) -> list[str]:
+        """Namespace and name of each Secret that a run reads: those with the accounts of the stores."""
+        return [one.secret for one in (self.mysql, self.redis) if one and one.secret]
+
     @model_validator(mode="after")
     def _keeps_to_its_namespaces(self) -> Kubernetes:
         for store, given in (("mysql", self.mysql), ("redis", self.redis)):

@@ -64,14 +64,13 @@ def kubernetes(kind: str, environment: str | None, config: str | None) -> None:
     from ftchaos.platforms.kubernetes.policy import LEASE_NAMESPACE, documents
 
     namespaces: list[str] = []
-    secret, lease_namespace = "", LEASE_NAMESPACE
+    secrets: list[str] = []
+    lease_namespace = LEASE_NAMESPACE
     if environment is not None:
         given = configuration.load(Path(config) if config else None).declared(environment).kubernetes
-        namespaces = given.namespaces if given else []
-        if not namespaces:
+        if given is None or not given.namespaces:
             raise Invalid(f"{environment!r} names no namespaces of Kubernetes", "add them, or leave it out")
-        secret = given.mysql.secret if given and given.mysql else ""
-        lease_namespace = given.lease_namespace if given else lease_namespace
+        namespaces, secrets, lease_namespace = given.namespaces, given.secrets, given.lease_namespace
     chosen = next(one for one in KINDS if one == kind)
-    made = documents(chosen, namespaces, secret=secret, lease_namespace=lease_namespace)
+    made = documents(chosen, namespaces, secrets=secrets, lease_namespace=lease_namespace)
     click.echo(yaml.safe_dump_all(made, sort_keys=False), nl=False)

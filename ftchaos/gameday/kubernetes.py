@@ -90,10 +90,10 @@ def _roles(wanted: Wanted) -> list[dict[str, Any]]:
             f"a pod has no kubeconfig for the environment {wanted.environment!r}",
             f"name with --config one that says kubernetes: {{context: {IN_CLUSTER}, namespaces: [NAME]}}",
         )
-    secret = given.mysql.secret if given.mysql else ""
     found = []
     subjects = [{"kind": "ServiceAccount", "name": wanted.name, "namespace": wanted.namespace}]
-    for role in policy.documents("faults", given.namespaces, secret=secret, lease_namespace=given.lease_namespace):
+    allowed = policy.documents("faults", given.namespaces, secrets=given.secrets, lease_namespace=given.lease_namespace)
+    for role in allowed:
         ours = {**role["metadata"], "name": wanted.name, "labels": _labels(wanted)}
         if role["metadata"]["name"] != policy.LEASE_ROLE:
             role["metadata"] = ours

@@ -33,12 +33,14 @@ def test_faults_are_allowed_in_the_listed_namespaces_and_beyond_them_on_nodes_al
     )
 
 
-def test_only_the_secret_with_the_account_of_the_database_may_be_read() -> None:
-    _, app, queue, _ = policy.documents("faults", ["app", "queue"], secret="queue/account")
-    rules = [rule for role in (app, queue) for rule in role["rules"] if rule["resources"] == ["secrets"]]
+def test_only_the_secrets_with_the_accounts_of_the_stores_may_be_read() -> None:
+    _, app, queue, vault, _ = policy.documents("faults", ["app", "queue"], secrets=["queue/db", "vault/b", "vault/a"])
+    rules = [[rule for rule in role["rules"] if rule["resources"] == ["secrets"]] for role in (app, queue)]
+    rule = {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}
 
-    assert [{"apiGroups": [""], "resources": ["secrets"], "resourceNames": ["account"], "verbs": ["get"]}] == rules
-    assert rules[0] in queue["rules"]
+    assert [[], [{**rule, "resourceNames": ["db"]}]] == rules
+    assert ("vault", [{**rule, "resourceNames": ["a", "b"]}]) == (vault["metadata"]["namespace"], vault["rules"])
+    assert "secrets" not in str(policy.documents("read", ["app"], secrets=["app/db", "vault/a"]))
 
 
 def test_whoever_harms_may_take_the_one_lease_of_the_cluster_and_who_reads_may_not() -> None:
@@ -98,3 +100,14 @@ def test_command_prints_roles_for_kubectl(tmp_path: Path) -> None:
     assert [("ClusterRole", None), ("Role", "app")] == [
         (one["kind"], one["metadata"].get("namespace")) for one in yaml.safe_load_all(done.output)
     ]
+
+
+def test_command_allows_to_read_each_secret_that_the_environment_names(tmp_path: Path) -> None:
+    config = tmp_path / "ftchaos.yaml"
+    stores = "mysql: {service: app/db, secret: app/db}, redis: {service: app/cache, secret: app/cache}"
+    place = f"{{context: staging, namespaces: [app], {stores}}}"
+    config.write_text(f"environments: {{staging: {{platform: kubernetes, kubernetes: {place}}}}}")
+    done = CliRunner().invoke(command.policy, ["kubernetes", "--environment", "staging", "--config", str(config)])
+    rules = [rule for one in yaml.safe_load_all(done.output) for rule in one["rules"]]
+
+    assert [["cache", "db"]] == [rule["resourceNames"] for rule in rules if rule.get("resources") == ["secrets"]]

@@ -21,7 +21,7 @@ _API = f"{GROUP}/v1"
 
 
 def documents(
-    kind: Kind, namespaces: Sequence[str] = (), calls: Iterable[Operation] = CALLS, secret: str = "",
+    kind: Kind, namespaces: Sequence[str] = (), calls: Iterable[Operation] = CALLS, secrets: Sequence[str] = (),
     lease_namespace: str = LEASE_NAMESPACE,
 ) -> list[dict[str, Any]]:  # fmt: skip
     """A ClusterRole, a Role for each namespace that stays, and where something is harmed one for the lock.
@@ -29,22 +29,26 @@ def documents(
     Args:
         kind: what is to be allowed; reading always is.
         namespaces: those of the environment; without any, one Role for the namespace that it is applied to.
-        secret: namespace and name of the only Secret that may be read, that with the account of the database.
+        secrets: namespace and name of the only Secrets that may be read, those with the accounts of the stores.
         lease_namespace: that of the lock.
     """
     every = list(calls)
     wanted = [one for one in every if one.kind in ("read", kind) and LEASE not in one.manners]
     chosen = [one for one in wanted if one.resource != SECRETS or one.everywhere]
     reads_secret = chosen != wanted
-    home, _, secret_name = secret.partition("/")
+    names: dict[str, list[str]] = {}
+    for secret in secrets if reads_secret else ():
+        home, _, secret_name = secret.partition("/")
+        names.setdefault(home, []).append(secret_name)
     name = NAME.format(kind=kind)
     rules = _rules([one for one in chosen if one.of_cluster], namespaces)
     made = [{"apiVersion": _API, "kind": "ClusterRole", "metadata": {"name": name}, "rules": rules}]
     inside = _rules([one for one in chosen if not one.of_cluster], ())
     # A Role in a namespace that is to be lost goes with it, and all that it would allow is allowed everywhere.
-    for namespace in () if kind == "configuration" else namespaces or ("",):
+    for namespace in () if kind == "configuration" else dict.fromkeys([*(namespaces or ("",)), *names]):
         metadata = {"name": name, **({"namespace": namespace} if namespace else {})}
-        rules = [*inside, _secret_rule(secret_name)] if reads_secret and namespace == home and secret else inside
+        rules = [*inside] if not namespaces or namespace in namespaces else []
+        rules += [_secret_rule(sorted(set(names[namespace])))] if namespace in names else []
         made.append({"apiVersion": _API, "kind": "Role", "metadata": metadata, "rules": rules})
     if kind != "read":
         metadata = {"name": LEASE_ROLE, "namespace": lease_namespace}
@@ -60,8 +64,8 @@ def _lease_rules(operations: Sequence[Operation]) -> list[dict[str, Any]]:
     return [*made, *({**rule, "resourceNames": [LEASE_NAME]} for rule in named)]
 
 
-def _secret_rule(name: str) -> dict[str, Any]:
-    return {"apiGroups": [""], "resources": [SECRETS], "resourceNames": [name], "verbs": ["get"]}
+def _secret_rule(names: list[str]) -> dict[str, Any]:
+    return {"apiGroups": [""], "resources": [SECRETS], "resourceNames": names, "verbs": ["get"]}
 
 
 def _rules(operations: Iterable[Operation], namespaces: Sequence[str]) -> list[dict[str, Any]]:
