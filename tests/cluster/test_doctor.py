@@ -285,12 +285,14 @@ def test_what_may_not_be_read_is_unknown_and_never_met(doctor: Doctor) -> None:
     assert "unknown" == findings["budgets allow an eviction"]["status"]
 
 
-def test_where_there_is_nothing_nothing_is_met(doctor: Doctor) -> None:
+@pytest.mark.parametrize("spaces", ["[file-transfer-apo]", f"[{SPACE}, file-transfer-apo]"])
+def test_of_a_namespace_that_is_not_there_nothing_is_met(spaces: str, doctor: Doctor) -> None:
     doctor.build(sound())
     file = doctor.place.folder / "ftchaos.yaml"
-    file.write_text(file.read_text().replace(f"[{SPACE}]", "[file-transfer-apo]"))
+    file.write_text(file.read_text().replace(f"[{SPACE}]", spaces))
     code, findings = doctor.examine()
 
-    assert code != 0
-    assert "unknown" == findings["more than one replica"]["status"]
-    assert "unknown" == findings["readiness is asked for"]["status"]
+    assert 3 == code
+    assert ["nodes in three zones"] == [name for name, one in findings.items() if one["status"] == "met"]
+    assert "there is no namespace file-transfer-apo" == findings["more than one replica"]["seen"]
+    assert "name it in the configuration: kubernetes.namespaces" == findings["more than one replica"]["hint"]

@@ -47,19 +47,26 @@ def _seen(access: Access, settings: Environment, config: Path | None, progress: 
 
     def workloads() -> list[dict[str, Any]] | Unread:
         found = listed("deployments", "Deployment") + listed("statefulsets", "StatefulSet")
-        # Of a namespace that is misspelt the API lists nothing, and nothing would have no weakness.
         return found or Unread(f"there is no Deployment or StatefulSet in {', '.join(spaces)}")
 
+    # Of a namespace that is misspelt the API lists nothing, and nothing would have no weakness.
+    missing = part("namespaces", lambda: _missing(access))
     return Seen(
         part("nodes", lambda: survey.nodes(access)),
-        part("pods", lambda: survey.pods(access, spaces)),
-        part("workloads", workloads),
-        part("disruption budgets", lambda: listed("poddisruptionbudgets")),
-        part("autoscalers", lambda: listed("horizontalpodautoscalers")),
-        part("volume claims", lambda: listed("persistentvolumeclaims")),
+        missing or part("pods", lambda: survey.pods(access, spaces)),
+        missing or part("workloads", workloads),
+        missing or part("disruption budgets", lambda: listed("poddisruptionbudgets")),
+        missing or part("autoscalers", lambda: listed("horizontalpodautoscalers")),
+        missing or part("volume claims", lambda: listed("persistentvolumeclaims")),
         part("volumes", lambda: list(access.pages("persistentvolumes"))),
-        part("manifests", lambda: _drift(access, settings, config)),
+        part("manifests", lambda: _drift(access, settings, config)) or missing or [],
     )
+
+
+def _missing(access: Access) -> Unread | None:
+    """The namespaces that are not there."""
+    missing = [name for name in access.place.namespaces if access.get("namespaces", "", name) is None]
+    return Unread(f"there is no namespace {', '.join(missing)}", unnamed="kubernetes.namespaces") if missing else None
 
 
 def _drift(access: Access, settings: Environment, config: Path | None) -> list[drift.Difference] | Unread:
