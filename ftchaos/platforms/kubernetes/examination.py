@@ -32,7 +32,7 @@ def examine(config: Config, name: str, progress: Callable[[str], None]) -> list[
 def _seen(access: Access, settings: Environment, config: Path | None, progress: Callable[[str], None]) -> Seen:
     spaces = access.place.namespaces
 
-    def part(what: str, read: Callable[[], T]) -> T | Unread:
+    def part(what: str, read: Callable[[], T | Unread]) -> T | Unread:
         progress(f"reading the {what}")
         try:
             return read()
@@ -51,13 +51,17 @@ def _seen(access: Access, settings: Environment, config: Path | None, progress: 
 
     # Of a namespace that is misspelt the API lists nothing, and nothing would have no weakness.
     missing = part("namespaces", lambda: _missing(access))
+
+    def inside(what: str, read: Callable[[], T | Unread]) -> T | Unread:
+        return part(what, read) if missing is None else missing
+
     return Seen(
         part("nodes", lambda: survey.nodes(access)),
-        missing or part("pods", lambda: survey.pods(access, spaces)),
-        missing or part("workloads", workloads),
-        missing or part("disruption budgets", lambda: listed("poddisruptionbudgets")),
-        missing or part("autoscalers", lambda: listed("horizontalpodautoscalers")),
-        missing or part("volume claims", lambda: listed("persistentvolumeclaims")),
+        inside("pods", lambda: survey.pods(access, spaces)),
+        inside("workloads", workloads),
+        inside("disruption budgets", lambda: listed("poddisruptionbudgets")),
+        inside("autoscalers", lambda: listed("horizontalpodautoscalers")),
+        inside("volume claims", lambda: listed("persistentvolumeclaims")),
         part("volumes", lambda: list(access.pages("persistentvolumes"))),
         part("manifests", lambda: _drift(access, settings, config)) or missing or [],
     )
