@@ -23,7 +23,7 @@ from ftchaos.record import RunRecord
 from ftchaos.units import duration_s
 
 FAULTS = "ftchaos.actions.faults"
-NOT_AUDITED = {"name", "kind", "id", "harms", "workload", "beyond_quorum", "promises", "platforms"}
+NOT_AUDITED = {"name", "kind", "id", "harms", "workload", "beyond_quorum", "promises", "platforms", "manners"}
 """What of a definition's extension is no answer to an auditor: see :class:`ftchaos.evidence.record.Plan`."""
 
 
