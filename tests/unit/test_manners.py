@@ -45,7 +45,9 @@ def test_polite_manner_is_no_evidence_for_an_abrupt_experiment(monkeypatch: pyte
         planning.plan("experiment", "zone-outage", {"manner": "drain"})
     monkeypatch.setenv("FTCHAOS_MANNER", "polite")
 
-    assert "choose outage, nodes, out-of-service, power, or another experiment" == raised.value.hint
+    assert "choose outage, power, or another experiment" == raised.value.hint
+    with pytest.raises(Invalid, match="zone-outage is not done in the manner 'out-of-service'"):
+        planning.plan("experiment", "zone-outage", {"manner": "out-of-service"})
     with pytest.raises(Invalid, match="mysql-primary-kill is not done in the manner 'polite'"):
         planning.plan("experiment", "mysql-primary-kill", {})
 

@@ -25,8 +25,8 @@ CLAUSES = {
     OUT_OF_SERVICE: "{zone} was taken out of service",
     PARTITION: "{zone} was cut off from the network",
 }
-# Pods of a node that was deleted are there for 54 s more (measured), and then end with their grace on its kubelet, where
-# that lives; those out of service end with theirs.
+# Pods of a node that was deleted are there for 54 s more (measured), and then end with their grace, where its kubelet
+# lives; those out of service end with theirs.
 PROOF_S = {DRAIN: 60.0, OUTAGE: 60.0, NODES: 180.0, OUT_OF_SERVICE: 120.0, PARTITION: 120.0}
 
 
