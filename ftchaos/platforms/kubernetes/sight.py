@@ -217,13 +217,14 @@ def load(path: Path) -> tuple[Place, Sight, int | None]:
     try:
         data = json.loads(path.read_bytes())
         targets = {(one["resource"], one["namespace"], one["name"]): name for name, one in data["targets"].items()}
-        staying, outliving = (
-            frozenset(name for name, one in data["targets"].items() if one.get(flag)) for flag in ("staying", "outliving")
-        )
-        sight = Sight(targets, Log(Path(data["observations"])), staying, outliving)
+        sight = Sight(targets, Log(Path(data["observations"])), _with(data, "staying"), _with(data, "outliving"))
         return Place.from_json(data["place"]), sight, data.get("parent_pid")
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise Invalid(f"the configuration {path} cannot be used: {error!r}", "see its module") from error
+
+
+def _with(data: Mapping[str, Any], flag: str) -> frozenset[str]:
+    return frozenset(name for name, one in data["targets"].items() if one.get(flag))
 
 
 def main(argv: Sequence[str]) -> int:
