@@ -7,7 +7,8 @@ import getpass
 import json
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 from ftchaos import approval, state
 from ftchaos.clock import iso
 from ftchaos.errors import Locked, Refused
-from ftchaos.process import alive
 from ftchaos.units import human_duration
 
 if TYPE_CHECKING:  # pydantic is dear, and processes of the lab need no more than Target
@@ -200,18 +200,23 @@ class EnvironmentLock:
         """
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            with _turn(self.path.parent):
+                self._acquire(run_id)
         except OSError as error:
+            self.release()
             raise Refused(
                 f"the lock {self.path} cannot be written: {error.strerror}", "set FTCHAOS_STATE to a folder of yours"
             ) from error
+
+    def _acquire(self, run_id: str) -> None:
+        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             os.close(descriptor)
             raise Locked(
                 f"the environment '{self.environment}' is in use by "
-                f"{holder(self.environment) or 'another run that has just begun'}",
+                f"{last_holder(self.environment) or 'another run that has just begun'}",
                 "wait until it ends, or end that run with SIGTERM; it heals what it harmed",
             ) from error
         self._descriptor = descriptor
@@ -241,10 +246,11 @@ class EnvironmentLock:
 
 @dataclass(frozen=True)
 class Holder:
-    """Who wrote its name into a lock, and may be dead.
+    """Who holds a lock.
 
     Attributes:
         run_id: the run, or what else holds it.
+        pid: for people alone: in another container it is the number of another process, or of none.
         since: in seconds since the Unix epoch.
     """
 
@@ -259,11 +265,6 @@ class Holder:
         """Whether it is no run, but the recovery of one."""
         return self.run_id.startswith(RECOVERY)
 
-    @property
-    def alive(self) -> bool:
-        """Whether that process runs, as far as this machine can tell."""
-        return self.host == socket.gethostname() and alive(self.pid)
-
     def __str__(self) -> str:
         what = f"the {self.run_id}" if self.heals else f"run {self.run_id}"
         age = human_duration(max(0.0, datetime.now(UTC).timestamp() - self.since))
@@ -272,7 +273,47 @@ class Holder:
 
 
 def holder(environment: str) -> Holder | None:
-    """Who wrote its name into a lock last; None when it was released, or its holder has not written its name yet."""
+    """Who holds a lock at this moment; None when nobody does, or whoever does is just leaving.
+
+    The kernel says so, also of a process on another machine or in another container that shares the volume.
+
+    Raises:
+        Refused: the state folder is not this user's to write.
+    """
+    path = state.root() / "locks" / f"{environment}.lock"
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:  # it was never taken, or is not ours to read
+        return None
+    try:
+        with _turn(path.parent):
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return last_holder(environment)
+            fcntl.flock(descriptor, fcntl.LOCK_UN)  # before it is anybody else's turn to take it
+        return None
+    except OSError as error:
+        raise Refused(
+            f"nobody can tell whose {path} is: {error.strerror}", "set FTCHAOS_STATE to a folder of yours"
+        ) from error
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _turn(folder: Path) -> Iterator[None]:
+    """One at a time takes a lock, writes its name into it, or looks whose it is: so the name is never another's."""
+    descriptor = os.open(folder / "turn", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def last_holder(environment: str) -> Holder | None:
+    """Who wrote its name into a lock last, dead or alive; None when that one has released it."""
     try:
         data: dict[str, Any] = json.loads((state.root() / "locks" / f"{environment}.lock").read_text())
         return Holder(str(data["run_id"]), int(data["pid"]), str(data["user"]), str(data["host"]), float(data["since"]))

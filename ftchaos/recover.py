@@ -77,7 +77,7 @@ def under_way() -> list[Note]:
     found = []
     for note in notes.all_readable():
         holder = guard.holder(note.lock)
-        if holder is not None and holder.run_id == note.run_id and holder.alive:
+        if holder is not None and holder.run_id == note.run_id:
             found.append(note)
     return found
 
@@ -229,13 +229,13 @@ def _take(lock: EnvironmentLock, note: Note, progress: Callable[[str], None]) ->
             return True
         except Locked:
             holder = guard.holder(note.lock)
-            if holder is not None and holder.run_id == note.run_id and holder.alive:
-                progress(f"{note.run_id} is still running; it is left alone")
+            if holder is not None and holder.run_id == note.run_id:
+                progress(f"{note.run_id} is still running on {holder.host}; it is left alone")
                 return False
             # Any other holder is there for a moment only: no run begins here before this one is healed.
             if now() > deadline:
                 raise
-            if not told and holder is not None and holder.alive:
+            if not told and holder is not None:
                 told = True
                 progress(f"{note.run_id}: waiting for {holder}")
             time.sleep(0.05)

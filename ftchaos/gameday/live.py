@@ -43,7 +43,7 @@ class Note:
     def alive(self) -> bool:
         """Whether its process runs."""
         holder = guard.holder(LOCK)
-        return holder is not None and holder.run_id == self.run_id and holder.alive
+        return holder is not None and holder.run_id == self.run_id
 
     def write(self) -> None:
         """Put it on disk.

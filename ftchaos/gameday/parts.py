@@ -96,7 +96,7 @@ class Running:
         """The run that it began; empty while that is not known."""
         if not self._run_id:
             for note in notes.all_readable():
-                holder = guard.holder(note.lock)
+                holder = guard.last_holder(note.lock)  # it may have died meanwhile
                 if holder is not None and (holder.pid, holder.run_id) == (self._child.pid, note.run_id):
                     self._run_id = note.run_id
         return self._run_id

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -292,7 +293,7 @@ def test_live_run_is_found_stopped_by_command_and_left_alone_by_recover(lab: Lab
     run = _Begun(lab, tmp_path, obeys=True)
     told: list[str] = []
     assert [] == recover.recover(dry_run=False, progress=told.append)
-    assert [f"{RUN} is still running; it is left alone"] == told
+    assert [f"{RUN} is still running on {socket.gethostname()}; it is left alone"] == told
 
     done = CliRunner().invoke(cli, ["stop", "--reason", "the phones ring"])
 

@@ -245,11 +245,11 @@ def test_a_killed_holder_frees_the_lock_although_its_name_is_still_in_it() -> No
     os.read(ready, 1)
     found = guard.holder("lab")
     assert found is not None
-    assert found.alive
     os.kill(holder, signal.SIGKILL)
     os.waitpid(holder, 0)
 
-    assert ("doomed", False) == (found.run_id, found.alive)
+    assert ("doomed", holder) == (found.run_id, found.pid)
+    assert (None, found) == (guard.holder("lab"), guard.last_holder("lab"))
     with EnvironmentLock("lab") as lock:
         lock.acquire("next")
 
