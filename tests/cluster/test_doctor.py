@@ -185,6 +185,55 @@ WEAKNESSES: dict[str, tuple[Callable[[list[Obj]], Any], str, str]] = {
         "volumes in reach of another zone",
         "tied to one zone: file-transfer-api/files in eu-1a",
     ),
+    "a volume of one node": (
+        lambda objects: _of(objects, "PersistentVolume")[0]["spec"].update(
+            nodeAffinity={
+                "required": {
+                    "nodeSelectorTerms": [
+                        {
+                            "matchExpressions": [
+                                {"key": "kubernetes.io/hostname", "operator": "In", "values": ["node-b"]}
+                            ]
+                        }
+                    ]
+                }
+            }
+        ),
+        "volumes in reach of another zone",
+        "file-transfer-api/files in eu-1b, on node-b alone",
+    ),
+    "a budget that lets none be unavailable": (
+        lambda objects: _of(objects, "PodDisruptionBudget")[0].update(
+            spec={"maxUnavailable": "0%", "selector": {"matchLabels": LABELS}}
+        ),
+        "budgets allow an eviction",
+        "no pod may ever be evicted: file-transfer-api/api",
+    ),
+    "two budgets over the same pods": (
+        lambda objects: objects.append(
+            _object("policy/v1", "PodDisruptionBudget", "all", {"maxUnavailable": 1, "selector": {}}, namespace=SPACE)
+        ),
+        "budgets allow an eviction",
+        "more than one for Deployment file-transfer-api/api",
+    ),
+    "a rule that keeps others apart": (
+        lambda objects: _everywhere(
+            objects,
+            lambda pod: pod["topologySpreadConstraints"][0].update(labelSelector={"matchLabels": {"app": "worker"}}),
+        ),
+        "replicas are kept apart",
+        "not kept apart: Deployment file-transfer-api/api",
+    ),
+    "a shell that always says yes": (
+        lambda objects: _everywhere(
+            objects,
+            lambda pod: pod["containers"][0].update(
+                readinessProbe={"exec": {"command": ["/bin/sh", "-c", "curl -f localhost:8080/ready || exit 0"]}}
+            ),
+        ),
+        "readiness is asked for",
+        "api always says yes",
+    ),
     "a zone less": (
         lambda objects: objects.remove(_of(objects, "Node")[2]),
         "nodes in three zones",

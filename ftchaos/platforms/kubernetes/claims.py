@@ -12,12 +12,10 @@ from typing import Any
 from ftchaos.platforms.findings import Finding, Unread, judgement
 from ftchaos.platforms.kubernetes.drift import Difference
 from ftchaos.platforms.kubernetes.inventory import ZONE_LABEL, Node, Obj, Pod, selects, zones_of
+from ftchaos.platforms.kubernetes.weaknesses import hosted, is_kept_apart, lets_none_go, says_always_yes, ties
 
 ZONES = 3
 NAMED = 5
-# Commands that say yes whatever the container does.
-ALWAYS = (["true"], ["/bin/true"], ["sh", "-c", "true"], ["sh", "-c", "exit 0"], ["/bin/sh", "-c", "true"])
-ZONAL = (ZONE_LABEL, "failure-domain.beta.kubernetes.io/zone")
 
 Judgement = tuple[bool, str, str]
 
@@ -85,7 +83,7 @@ def _spread(seen: Seen) -> Iterator[Finding]:
 
 def _apart(seen: Seen) -> Iterator[Finding]:
     def judge(workloads: list[Obj]) -> Judgement:
-        loose = [_name(one) for one in workloads if _wanted(one) > 1 and not _is_kept_apart(one)]
+        loose = [_name(one) for one in workloads if _wanted(one) > 1 and not is_kept_apart(one)]
         hint = "add podAntiAffinity or topologySpreadConstraints: where they stand now is chance"
         return not loose, f"not kept apart: {_listed(loose)}" if loose else "kept apart", hint
 
@@ -105,12 +103,24 @@ def _budgets(seen: Seen) -> Iterator[Finding]:
 
     yield from judgement("disruption budgets", seen.workloads, judge)
 
-    def leaves_room(found: list[Obj]) -> Judgement:
-        tight = [_full(one) for one in found if _forbids_all(one)]
-        what = f"no pod may ever be evicted: {_listed(tight)}" if tight else "each lets a pod go"
-        return not tight, what, "let at least one pod go, or no node can be drained"
+    if isinstance(seen.workloads, Unread) or isinstance(seen.pods, Unread):
+        yield from judgement("budgets allow an eviction", _unread(seen.workloads, seen.pods), _never)
+        return
+    yield from judgement("budgets allow an eviction", (budgets, seen.workloads, seen.pods), _leaves_room)
 
-    yield from judgement("budgets allow an eviction", seen.budgets, leaves_room)
+
+def _leaves_room(found: tuple[list[Obj], list[Obj], list[Pod]]) -> Judgement:
+    """Whether each budget lets a pod go, and no pod has two of them."""
+    budgets, workloads, pods = found
+    tight = [
+        _full(one) for one in budgets if lets_none_go(one, sum(_wanted(each) for each in workloads if _of([one], each)))
+    ]
+    twice = sorted(
+        {pod.owner or pod.full_name for pod in pods if len(_covering(budgets, pod.namespace, pod.labels)) > 1}
+    )
+    wrong = [f"no pod may ever be evicted: {_listed(tight)}"] if tight else []
+    wrong += [f"more than one for {_listed(twice)}, so that none of their pods can be evicted"] if twice else []
+    return not wrong, "; ".join(wrong) or "each lets a pod go", "let at least one pod go, or no node can be drained"
 
 
 def _scalers(seen: Seen) -> Iterator[Finding]:
@@ -127,21 +137,21 @@ def _scalers(seen: Seen) -> Iterator[Finding]:
 
 
 def _volumes(seen: Seen) -> Iterator[Finding]:
-    if isinstance(seen.volumes, Unread):
-        yield from judgement("volumes in reach of another zone", seen.volumes, _never)
+    claim = "volumes in reach of another zone"
+    if isinstance(seen.volumes, Unread) or isinstance(seen.nodes, Unread) or isinstance(seen.workloads, Unread):
+        yield from judgement(claim, _unread(seen.volumes, seen.nodes, seen.workloads), _never)
         return
-    zones = {str(one["metadata"]["name"]): _zones_of_volume(one) for one in seen.volumes}
+    on_hosts = [f"{_name(one)} in a directory of its node" for one in seen.workloads if hosted(one)]
+    tied = {str(one["metadata"]["name"]): ties(one, seen.nodes) for one in seen.volumes}
 
     def judge(claims: list[Obj]) -> Judgement:
         bound = [
-            f"{_full(one)} in {', '.join(sorted(zones[volume]))}"
-            for one in claims
-            if len(zones.get(volume := str(one["spec"].get("volumeName", "")), ())) == 1
-        ]
+            f"{_full(one)} {where}" for one in claims if (where := tied.get(str(one["spec"].get("volumeName", "")), ""))
+        ] + on_hosts
         what = f"tied to one zone: {_listed(bound)}" if bound else f"{len(claims)} claims"
         return not bound, what, "its pod waits until that zone is back: replicate in the application, or by the storage"
 
-    yield from judgement("volumes in reach of another zone", seen.claims, judge)
+    yield from judgement(claim, seen.claims, judge)
 
 
 def _probes(seen: Seen) -> Iterator[Finding]:
@@ -192,39 +202,18 @@ def _pod(workload: Mapping[str, Any]) -> Mapping[str, Any]:
     return found
 
 
-def _is_kept_apart(workload: Mapping[str, Any]) -> bool:
-    spec = _pod(workload)
-    if any(one.get("topologyKey") in ZONAL for one in spec.get("topologySpreadConstraints") or ()):
-        return True
-    anti = (spec.get("affinity") or {}).get("podAntiAffinity") or {}
-    terms = [*(anti.get("requiredDuringSchedulingIgnoredDuringExecution") or ())]
-    terms += [one["podAffinityTerm"] for one in anti.get("preferredDuringSchedulingIgnoredDuringExecution") or ()]
-    return any(one.get("topologyKey") in ZONAL for one in terms)
-
-
 def _of(budgets: Sequence[Mapping[str, Any]], workload: Mapping[str, Any]) -> bool:
     """Whether a budget of its namespace selects its pods."""
     labels = workload["spec"]["template"]["metadata"].get("labels") or {}
-    here = [one for one in budgets if one["metadata"]["namespace"] == workload["metadata"]["namespace"]]
-    return any(selects(one["spec"].get("selector"), labels) for one in here)
+    return bool(_covering(budgets, workload["metadata"]["namespace"], labels))
 
 
-def _forbids_all(budget: Mapping[str, Any]) -> bool:
-    """Whether it lets no pod go although all of its pods are well."""
-    status = budget.get("status") or {}
-    pods, healthy = status.get("expectedPods", 0), status.get("currentHealthy", 0)
-    return pods > 0 and healthy >= pods and not status.get("disruptionsAllowed", 0)
-
-
-def _zones_of_volume(volume: Mapping[str, Any]) -> set[str]:
-    """The zones from which alone it can be reached; empty where it is tied to none."""
-    required = ((volume["spec"].get("nodeAffinity") or {}).get("required") or {}).get("nodeSelectorTerms") or ()
-    found: set[str] = set()
-    for term in required:
-        for one in term.get("matchExpressions") or ():
-            if one["key"].endswith("/zone") and one["operator"] == "In":
-                found |= set(one["values"])
-    return found
+def _covering(
+    budgets: Sequence[Mapping[str, Any]], namespace: str, labels: Mapping[str, str]
+) -> list[Mapping[str, Any]]:
+    """The budgets that are for pods with these labels."""
+    here = [one for one in budgets if one["metadata"]["namespace"] == namespace]
+    return [one for one in here if selects(one["spec"].get("selector"), labels)]
 
 
 def _blindness(workload: Mapping[str, Any]) -> str:
@@ -233,7 +222,7 @@ def _blindness(workload: Mapping[str, Any]) -> str:
         probe = container.get("readinessProbe")
         if not probe:
             return f"{container['name']} is never asked"
-        if (probe.get("exec") or {}).get("command") in ALWAYS:
+        if says_always_yes((probe.get("exec") or {}).get("command") or ()):
             return f"{container['name']} always says yes"
     return ""
 
