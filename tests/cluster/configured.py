@@ -24,7 +24,7 @@ KINDS = ("Namespace", *objects.ORDER)
 
 
 def application() -> list[Obj]:
-    """What a repository holds of it."""
+    """What a repository holds of it; in four of its lists elements have the same name, port or type."""
     meta: Obj = {"namespace": SPACE, "labels": {"app": "api"}}
     rbac = "rbac.authorization.k8s.io"
     target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "api"}
@@ -37,17 +37,34 @@ def application() -> list[Obj]:
          "rules": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}]},
         {"apiVersion": f"{rbac}/v1", "kind": "RoleBinding", "metadata": {**meta, "name": "api"},
          "roleRef": {"apiGroup": rbac, "kind": "Role", "name": "api"},
-         "subjects": [{"kind": "ServiceAccount", "name": "api", "namespace": SPACE}]},
-        manifests.workload("Deployment", "api", 2, SPACE),
+         "subjects": [{"kind": "ServiceAccount", "name": "default", "namespace": one} for one in (SPACE, "queue")]},
+        _mounted_twice(manifests.workload("Deployment", "api", 2, SPACE)),
         manifests.workload("StatefulSet", "redis", 1, SPACE, more={"serviceName": "redis"}),
         manifests.service("api", 80, SPACE),
         manifests.budget("api", SPACE, minAvailable=1),
         {"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": {**meta, "name": "api"},
-         "spec": {"scaleTargetRef": target, "minReplicas": 2, "maxReplicas": 4}},
+         "spec": {"scaleTargetRef": target, "minReplicas": 2, "maxReplicas": 4,
+                  "metrics": [_metric("cpu"), _metric("memory")]}},
         {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {**meta, "name": "api"},
-         "spec": {"podSelector": {}, "policyTypes": ["Ingress"], "ingress": [{}]}},
+         "spec": {"podSelector": {}, "policyTypes": ["Ingress", "Egress"], "ingress": [{}],
+                  "egress": [{}, {"ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]}]}},
     ]  # fmt: skip
     return copy.deepcopy(found)
+
+
+def _mounted_twice(workload: Obj) -> Obj:
+    """With one volume in two places."""
+    pod = workload["spec"]["template"]["spec"]
+    pod["volumes"] = [{"name": "config", "configMap": {"name": "api"}}]
+    pod["containers"][0]["volumeMounts"] = [
+        {"name": "config", "mountPath": f"/etc/{one}", "subPath": one} for one in ("a", "b")
+    ]
+    return workload
+
+
+def _metric(resource: str) -> Obj:
+    target = {"type": "Utilization", "averageUtilization": 80}
+    return {"type": "Resource", "resource": {"name": resource, "target": target}}
 
 
 class Place:

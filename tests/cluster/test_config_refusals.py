@@ -10,7 +10,7 @@ from cluster.configured import SPACE, Place, application, leases, told
 from cluster.roles import bound
 
 from ftchaos.errors import FtchaosError, Locked, Refused
-from ftchaos.platforms.kubernetes import lease
+from ftchaos.platforms.kubernetes import drift, lease
 from ftchaos.platforms.kubernetes.access import Access
 from ftchaos.platforms.kubernetes.access import Place as Where
 from ftchaos.undo import UndoLog
@@ -98,6 +98,15 @@ def test_what_could_not_be_put_back_is_refused_before_anything_is_touched(which:
     before = place.state()
 
     with pytest.raises(Refused, match=words):
+        place.run()
+    assert before == place.state()
+
+
+def test_what_the_comparison_does_not_know_again_is_not_lost(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drift, "_tells_apart", lambda key, elements: all(key in one for one in elements))
+    before = place.state()
+
+    with pytest.raises(Refused, match="does not know Deployment app/api, HorizontalPodAutoscaler app/api, NetworkPol"):
         place.run()
     assert before == place.state()
 

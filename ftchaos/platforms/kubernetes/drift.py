@@ -17,7 +17,7 @@ from typing import Any
 
 from ftchaos.platforms.kubernetes.manifests import Manifest, Name, Obj
 
-# By which of its keys an element of a list is known; the first that all of them have.
+# By which of its keys an element of a list is known: the first that all of them have, and no two alike.
 KEYS = ("name", "containerPort", "port", "mountPath", "ip", "topologyKey", "type")
 BINARY = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "Pi": 2**50, "Ei": 2**60}
 DECIMAL = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
@@ -134,7 +134,7 @@ def _value(path: str, written: Any, found: Any) -> Iterator[tuple[str, str, str]
 
 
 def _list(path: str, written: list[Any], found: list[Any]) -> Iterator[tuple[str, str, str]]:
-    key = _key([*written, *found])
+    key = _key(written, found)
     if key is None:
         if len(written) != len(found):
             yield path, f"{len(written)} elements", f"{len(found)}"
@@ -150,12 +150,17 @@ def _list(path: str, written: list[Any], found: list[Any]) -> Iterator[tuple[str
     yield from ((f"{path}[{name}]", "nothing", "there") for name in named)
 
 
-def _key(elements: Iterable[Any]) -> str | None:
-    """By which the elements of a list are told apart; None where their order is."""
-    maps = list(elements)
-    if not maps or not all(isinstance(one, dict) for one in maps):
-        return None
-    return next((key for key in KEYS if all(key in one for one in maps)), None)
+def _key(written: list[Any], found: list[Any]) -> str | None:
+    """By which the elements of both lists are told apart; None where their order is.
+
+    One volume may be mounted twice, port 53 is one of UDP and one of TCP, and accounts of two namespaces have one name.
+    """
+    return next((key for key in KEYS if written + found and _tells_apart(key, written) and _tells_apart(key, found)), None)
+
+
+def _tells_apart(key: str, elements: list[Any]) -> bool:
+    values = [one.get(key) if isinstance(one, dict) else None for one in elements]
+    return all(isinstance(one, str | int) for one in values) and len(set(values)) == len(values)
 
 
 def _same(path: str, written: Any, found: Any) -> bool:

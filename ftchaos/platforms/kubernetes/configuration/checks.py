@@ -10,6 +10,7 @@ import copy
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ftchaos.errors import Refused
 from ftchaos.platforms.kubernetes.configuration import objects
 from ftchaos.platforms.kubernetes.configuration.objects import HELM
 from ftchaos.platforms.kubernetes.drift import MADE_BY_THE_CLUSTER, Difference
@@ -56,6 +57,21 @@ def _failed(name: Name, differing: Sequence[Difference], drifted: bool, written:
     elif drifted:
         said += " (it was not as its manifest says before, and that is lost with the namespace)"
     return {"name": str(name), "passed": False, "expected": "as before", "actual": said}
+
+
+def ensure_comparable(before: Mapping[Name, Obj]) -> None:
+    """See to it that what comes back can be told from what does not: else neither the drill nor its undo could end.
+
+    Raises:
+        Refused: the comparison finds differences where there are none, or not what is planted.
+    """
+    differing = sorted({one.name for one in objects.differences(before, before)})
+    if differing or not self_test(before)["passed"]:
+        named = ", ".join(map(str, differing[:3])) or "what is planted"
+        raise Refused(
+            f"the comparison of this ftchaos does not know {named} again, so nobody could say that it came back",
+            "nothing was harmed; choose namespaces without it, --namespace, and tell the maintainers",
+        )
 
 
 def self_test(before: Mapping[Name, Obj]) -> Fact:

@@ -72,6 +72,7 @@ class ConfigurationRecovery:
         if self.loss is None:
             loss.ensure_allowed(self.access, velero=self.method == VELERO)
         self.loss = found = loss.take(self.access, self._settings.tag)
+        checks.ensure_comparable(found.objects)
         if self.method == VELERO:
             newest = velero.newest(velero.backups(self.access, self._given.velero), self.lost)
             self._backup = str(newest["metadata"]["name"])
