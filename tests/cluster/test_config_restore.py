@@ -113,6 +113,41 @@ def test_whatever_does_not_come_back_as_it_was_is_named_fails_the_drill_and_is_p
     assert SECRET not in found.model_dump_json()
 
 
+def _without_replicas(place: Place, least: int, before: int) -> None:
+    """Manifests that leave them to the autoscaler, of which there are some more now."""
+    whole = application()
+    for one in whole:
+        if one["kind"] == "HorizontalPodAutoscaler":
+            one["spec"]["minReplicas"] = least
+            place.cluster.request("PATCH", place.cluster.path(one), {"spec": one["spec"]})
+        if one["kind"] == "Deployment":
+            place.cluster.request("PATCH", place.cluster.path(one), {"spec": {"replicas": before}})
+            del one["spec"]["replicas"]
+    place.cluster.until(place.is_ready, "the replicas")
+    place.write(whole)
+
+
+def test_recovery_does_not_end_with_fewer_pods_than_the_autoscaler_has_at_the_least(place: Place) -> None:
+    _without_replicas(place, least=3, before=4)
+    place.cluster.settings(autoscale_s=1e6)
+    before = place.state()
+    found = place.run(warm_timeout="1s")
+
+    assert "failed" == found.verdict
+    assert "Deployment app/api has 1 of 3 ready" in found.model_dump_json()
+    assert before == place.state()
+
+
+def test_recovery_ends_once_the_autoscaler_has_looked_and_its_pods_are_ready(place: Place) -> None:
+    _without_replicas(place, least=3, before=4)
+    before = place.state()
+    found = place.run()
+
+    assert "passed" == found.verdict, told(found)
+    assert "Deployment app/api has 3 ready, 4 before, as its autoscaler wants" in found.model_dump_json()
+    assert before == place.state()
+
+
 def test_preview_names_what_would_be_lost_and_made_and_touches_nothing(place: Place) -> None:
     whole = application()
     drop("Secret")(whole)

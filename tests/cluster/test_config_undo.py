@@ -21,6 +21,7 @@ from ftchaos.platforms.kubernetes.configuration import making
 from ftchaos.platforms.kubernetes.configuration import velero as restoring
 from ftchaos.platforms.kubernetes.configuration.recovery import ConfigurationRecovery
 from ftchaos.platforms.kubernetes.faults import settling
+from ftchaos.platforms.mending import Mending
 from ftchaos.undo import UndoLog
 
 
@@ -89,6 +90,25 @@ def test_heal_that_died_is_completed_by_the_next_and_keeps_its_file_until_then(
         assert [0o600] == modes
         assert [] == second.failed
         assert before == place.state(), number
+
+
+def test_heal_is_not_content_with_less_than_the_minimum_of_an_autoscaler(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settling, "SETTLED_S", 0.0)
+    place.cluster.settings(autoscale_s=1e6)
+    deployment, scaler = (
+        next(one for one in application() if one["kind"] == kind) for kind in ("Deployment", "HorizontalPodAutoscaler")
+    )
+    place.cluster.request("DELETE", place.cluster.path(scaler))
+    place.cluster.create(scaler)
+    place.cluster.request("PATCH", place.cluster.path(deployment), {"spec": {"replicas": 1}})
+    place.cluster.until(place.is_ready, "the one that is left")
+    mending, access = Mending("by hand"), place.plan().platform.recovery().access
+    undo = {"place": access.place.to_json(), "ready": {"Deployment app/api": 2}}
+    settling.wait(access, undo, mending)
+
+    assert ["the workloads: Deployment app/api has 1 of 2 ready: not as before not within 0 s"] == mending.failed
 
 
 def test_heal_waits_for_what_velero_has_begun_and_then_removes_what_that_made(place: Place) -> None:

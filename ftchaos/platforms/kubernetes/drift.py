@@ -10,7 +10,7 @@ Source: Kubernetes API conventions, lists as maps (merge keys) and quantities.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -155,7 +155,9 @@ def _key(written: list[Any], found: list[Any]) -> str | None:
 
     One volume may be mounted twice, port 53 is one of UDP and one of TCP, and accounts of two namespaces have one name.
     """
-    return next((key for key in KEYS if written + found and _tells_apart(key, written) and _tells_apart(key, found)), None)
+    return next(
+        (key for key in KEYS if written + found and _tells_apart(key, written) and _tells_apart(key, found)), None
+    )
 
 
 def _tells_apart(key: str, elements: list[Any]) -> bool:

@@ -267,6 +267,15 @@ def wanted(kind: str, objects: Iterable[Mapping[str, Any]]) -> dict[str, int]:
     return found
 
 
+def floors(scalers: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    """How many pods each workload that an autoscaler scales has at the least, once that has looked at it."""
+    found = {}
+    for one in scalers:
+        target, spec = one["spec"]["scaleTargetRef"], one["spec"]
+        found[f"{target['kind']} {one['metadata']['namespace']}/{target['name']}"] = int(spec.get("minReplicas", 1))
+    return found
+
+
 def ready_counts(every: Iterable[Pod], nodes: Iterable[str]) -> dict[str, int]:
     """How many pods of each workload serve: ready, not about to go, and on a node that exists."""
     there, counts = set(nodes), dict[str, int]()

@@ -61,13 +61,20 @@ def _objects(access: Access, kept: Kept, restore: Mapping[str, str], mending: Me
     missing = [name for name in objects.in_order(wanted) if name not in now]
     otherwise = [name for name in objects.in_order(wanted) if name in now and name in differing]
     ours = [name for name in now if name not in wanted and _is_ours(name, there[name], kept, restore)]
+    # Where there is an autoscaler, other replicas are no difference; what was lost with the loss is given back.
+    smaller = [
+        one for one in wanted if one in now and one not in differing and _replicas(now[one]) < _replicas(wanted[one])
+    ]
     for name in missing:
         mending.attempt(str(name), lambda name=name: making.create(access, name, wanted[name]))  # type: ignore[misc]
     for name in otherwise:
         mending.attempt(str(name), lambda name=name: making.put_back(access, name, wanted[name], there[name]))  # type: ignore[misc]
+    for name in smaller:
+        mending.attempt(str(name), lambda name=name: _scaled(access, name, _replicas(wanted[name])))  # type: ignore[misc]
     for name in ours:
         mending.attempt(str(name), lambda name=name: _removed(access, name, there[name]))  # type: ignore[misc]
-    counts = ((len(missing), "created"), (len(otherwise), "put back as before"), (len(ours), "removed"))
+    counts = ((len(missing), "created"), (len(otherwise), "put back as before"), (len(smaller), "scaled as before"),
+              (len(ours), "removed"))  # fmt: skip
     said = [f"{count} object{' was' if count == 1 else 's were'} {what}" for count, what in counts if count]
     return ", ".join(said) or None
 
@@ -75,6 +82,14 @@ def _objects(access: Access, kept: Kept, restore: Mapping[str, str], mending: Me
 def _is_ours(name: Name, obj: Obj, kept: Kept, restore: Mapping[str, str]) -> bool:
     label = (obj["metadata"].get("labels") or {}).get(RESTORE_LABEL)
     return name in kept.makes or bool(restore and label == restore["name"])
+
+
+def _replicas(obj: Obj) -> int:
+    return int((obj.get("spec") or {}).get("replicas", 0))
+
+
+def _scaled(access: Access, name: Name, replicas: int) -> None:
+    access.call("patch", objects.ORDER[name.kind], name.namespace, name.name, body={"spec": {"replicas": replicas}})
 
 
 def _removed(access: Access, name: Name, now: Obj) -> None:

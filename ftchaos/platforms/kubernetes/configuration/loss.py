@@ -116,24 +116,43 @@ def take(access: Access, tag: str) -> Loss:
 
 
 def not_ready(access: Access, loss: Loss) -> list[str]:
-    """The workloads that are not as ready as before, in words; an autoscaler may want fewer of its own by now."""
-    spaces = loss.namespaces
-    scaled = {
-        f"{obj['spec']['scaleTargetRef']['kind']} {name.namespace}/{obj['spec']['scaleTargetRef']['name']}"
-        for name, obj in loss.objects.items()
-        if name.kind == "HorizontalPodAutoscaler"
-    }
+    """The workloads that are not as ready as before, in words.
+
+    An autoscaler may want fewer of its own by now, but none of less than its minimum, and none that it has not looked
+    at yet: a manifest that leaves the replicas to it makes one.
+    """
+    spaces, short = loss.namespaces, []
+    scaled = stock.floors(obj for name, obj in loss.objects.items() if name.kind == "HorizontalPodAutoscaler")
     counts = stock.ready_counts(survey.pods(access, spaces), (one.name for one in survey.nodes(access)))
     wanted = survey.wanted(access, spaces)
-    short = []
+    scalers = survey.every(access, "horizontalpodautoscalers", spaces) if scaled else []
+    unseen = stock.floors(one for one in scalers if not _has_looked(one))
     for owner, before in loss.ready.items():
         if owner not in wanted:
             short.append(f"{owner} is not there")
             continue
-        need, have = min(before, wanted[owner]) if owner in scaled else before, counts.get(owner, 0)
+        need, have = min(before, max(wanted[owner], scaled[owner])) if owner in scaled else before, counts.get(owner, 0)
         if have < need:
             short.append(f"{owner} has {have} of {need} ready")
+        elif have < before and owner in unseen:
+            short.append(f"{owner} has {have} ready, {before} before, and its autoscaler has not looked yet")
     return short
+
+
+def fewer(access: Access, loss: Loss) -> list[str]:
+    """The workloads with fewer ready pods than before, as their autoscalers want, in words."""
+    counts = stock.ready_counts(survey.pods(access, loss.namespaces), (one.name for one in survey.nodes(access)))
+    return [
+        f"{owner} has {counts.get(owner, 0)} ready, {before} before, as its autoscaler wants"
+        for owner, before in loss.ready.items()
+        if counts.get(owner, 0) < before
+    ]
+
+
+def _has_looked(scaler: Mapping[str, Any]) -> bool:
+    """Source: Kubernetes, HorizontalPodAutoscalerStatus: from the first look on there are conditions."""
+    status = scaler.get("status") or {}
+    return bool(status.get("desiredReplicas") or status.get("conditions"))
 
 
 def _ensure_not_at_home(context: str, spaces: Sequence[str]) -> None:

@@ -223,7 +223,9 @@ class ConfigurationRecovery:
             )  # fmt: skip
         except Inconclusive as error:
             return Step(error.fact, facts={"ready_at": None})
-        return Step(f"{len(found.ready)} workloads are as ready as before", facts={"ready_at": now()})
+        ready_at = now()
+        words = [f"{len(found.ready)} workloads are as ready as before", *loss.fewer(self.access, found)]
+        return Step("; ".join(words), facts={"ready_at": ready_at})
 
     def verify_restored(self) -> Step:
         """Hold every object against what was there before."""

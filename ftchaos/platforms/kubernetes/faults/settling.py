@@ -28,13 +28,19 @@ def plan(inventory: Inventory, hit: Iterable[Pod]) -> dict[str, int]:
 
 
 def wait(access: Access, undo: Mapping[str, Any], mending: Mending) -> None:
-    """Wait until the workloads have what they had; one that was scaled down or removed meanwhile needs less."""
+    """Wait until the workloads have what they had; one that was scaled down or removed meanwhile needs less.
+
+    Where an autoscaler has not looked yet at what was made anew, its minimum is needed.
+    """
     namespaces = undo["place"]["namespaces"]
 
     def missing() -> list[str]:
         every = survey.pods(access, namespaces)
         counts = stock.ready_counts(every, (one.name for one in survey.nodes(access)))
         wanted = survey.wanted(access, namespaces)
+        if any(0 < wanted.get(owner, 0) < before for owner, before in undo["ready"].items()):
+            least = stock.floors(survey.every(access, "horizontalpodautoscalers", namespaces))
+            wanted = {owner: max(count, least.get(owner, 0)) if count else 0 for owner, count in wanted.items()}
         short = []
         for owner, before in undo["ready"].items():
             need, have = min(before, wanted.get(owner, 0)), counts.get(owner, 0)

@@ -73,7 +73,11 @@ class Autoscalers:
                 [condition("AbleToScale", "False", "FailedGetScale", f"{reference['name']} not found")],
             )
             return
-        have = target["spec"]["replicas"]
+        have, least = target["spec"]["replicas"], mine["spec"]["minReplicas"]
+        if 0 < have < least:  # whatever the metrics say
+            self._scale(mine, reference, have, least)
+            self._tell(mine, have, least, None, [])
+            return
         pods = [pod for pod in self._loop.store.objects("pods", namespace) if active(pod)
                 and selectors.of_object(target["spec"]["selector"])(pod["metadata"].get("labels") or {})]  # fmt: skip
         found = self._measured(mine, pods)
