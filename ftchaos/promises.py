@@ -138,6 +138,8 @@ def _unknown(promises: Promises, kept: Kept) -> Iterator[str]:
     for one in kept.timelines:
         if limit_s is not None and one.hit and one.restored is None and (kept.watched_s or 0.0) < limit_s:
             yield f"whether the {one.name} recovers in time"
+    if limit_s is not None and not kept.hits and not any(one.hit for one in kept.timelines):
+        yield "whether anything recovers in time, as clients use nothing of what was hit"
     for kind in promises.lost:
         # Only a partition has clients inside; without any, none was told anything.
         if _lost(kind, kept) is None and not (kind.endswith(INSIDE) and kept.lost is not None):

@@ -78,6 +78,7 @@ def kill_instance(tier: str, count: str = "", instance: str = "") -> str:
     """Kill one instance of a tier: ``api``, ``websocket`` (the one that holds the clients' sockets) or ``worker``.
 
     Args:
+        tier: on Kubernetes also ``monitoring``, which no client uses, or ``db``.
         count: on Kubernetes, how many: a number, a share of each workload such as ``50%``, or ``all``.
         instance: its name; without it any.
     """

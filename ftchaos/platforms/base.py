@@ -99,7 +99,8 @@ class Harm:
         signs: what the witness must see going down as the proof, by name, each as :class:`ftchaos.witness.Target` takes
             it.
         undo: all that the heal needs; JSON values.
-        hits: the components that it is meant to disturb; the others are the control group.
+        hits: the components that it is meant to disturb; the others are the control group. None where clients use
+            nothing of what is hit.
         inside: the zone in which a second set of clients must write, else empty.
         quorum_lost: the cluster that loses its quorum by this, else empty.
         proof_s: seconds within which the witness must have seen it all, where that takes longer than usual: a cloud

@@ -88,12 +88,18 @@ def _clauses(evidence: Evidence, lead: str) -> list[str]:
     return [reason.removeprefix(lead).rstrip(".") for reason in evidence.reasons if reason.startswith(lead)]
 
 
+def _has_recovered(evidence: Evidence) -> bool:
+    """Whether something was hit, and all of it came back."""
+    hit = [one for one in evidence.components if one.hit]
+    return bool(hit) and all(one.restored_at is not None for one in hit)
+
+
 def _sort(words: str) -> _Sort | None:
     if _RECOVERY.search(words):
         return _Sort(
             re.compile(r"^the .+ (took .+ to recover|was not restored within) "),
-            re.compile(r"^whether the .+ recovers in time"),
-            lambda evidence: all(one.restored_at is not None for one in evidence.components if one.hit),
+            re.compile(r"^whether (the .+|anything) recovers in time"),
+            _has_recovered,
         )
     if match := _LOST.search(words):
         kind = re.escape(match["kind"])

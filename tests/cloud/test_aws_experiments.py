@@ -140,7 +140,7 @@ def test_a_preview_names_targets_and_what_is_not_asked_and_changes_nothing(stage
     [
         (["mysql-primary-failover", "--durability", "weaker"], 2, "cannot be weakened"),
         (["mysql-primary-kill", "--manner", "lag"], 2, "cannot fail in the manner 'lag'"),
-        (["worker-kill"], 2, "AWS knows no fault 'kill_instance'"),
+        (["worker-kill"], 2, "worker-kill is for lab and kubernetes"),
     ],
 )
 def test_what_aws_cannot_do_is_refused_before_anything_is_touched(

@@ -51,12 +51,14 @@ def test_list_and_show_tell_for_which_platforms_it_is(place: Path) -> None:
     told = CliRunner().invoke(cli.cli, ["experiment", "list"]).output.splitlines()
     rows = {row["name"]: row for row in json.loads(listed.output)}
     shown = CliRunner().invoke(cli.cli, ["experiment", "show", "namespace-only"]).output
-    only = {line.split()[0] for line in told if line.endswith("(on kubernetes only)")}
+    only = {line.split()[0]: line.rpartition("(")[2] for line in told if line.endswith(" only)")}
 
     assert ["kubernetes"] == rows["namespace-only"]["platforms"]
-    assert ["lab", "aws", "kubernetes"] == rows["worker-kill"]["platforms"]
+    assert ["lab", "kubernetes"] == rows["worker-kill"]["platforms"]
+    assert ["lab", "aws", "kubernetes"] == rows["zone-outage"]["platforms"]
     assert [] == rows["broken"]["platforms"]
-    assert (True, False) == ("namespace-only" in only, "worker-kill" in only)
+    assert ("on kubernetes only)", "on lab and kubernetes only)") == (only["namespace-only"], only["worker-kill"])
+    assert "zone-outage" not in only
     assert shown.splitlines()[0].endswith(" (on kubernetes only)")
 
 

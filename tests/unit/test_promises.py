@@ -90,6 +90,13 @@ def test_the_control_group_owes_no_recovery() -> None:
     assert broken(PROMISED, kept) == ()
 
 
+def test_nothing_that_was_hit_recovers_where_clients_use_nothing_of_it() -> None:
+    control = replace(KEPT, timelines=(late(103.0, hit=False),))
+
+    assert ("whether anything recovers in time, as clients use nothing of what was hit",) == unknown(PROMISED, control)
+    assert () == unknown(replace(PROMISED, recovery_time_s=None), control)
+
+
 def test_each_promise_has_a_sentence() -> None:
     assert len(PROMISED.words()) == 5
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import sample_experiments
 
@@ -55,6 +57,19 @@ def test_each_promise_that_nobody_can_judge_is_found_by_its_own_clause() -> None
 
     assert [row.detail for row in rows] == [f"it is not known {clause}" for clause in clauses]
     assert promised.all_kept(rows) is None
+
+
+def test_recovery_of_what_no_client_uses_is_unknown_and_not_kept() -> None:
+    control = dataclasses.replace(_kept(3.0, {}, 1.0, None), timelines=[])
+    (clause,) = promises.unknown(Promises(recovery_time_s=60.0), control)
+    row, *others = promised.promised(_evidence(f"It is not known: {clause}.", verdict="inconclusive"))
+    quiet = _evidence()
+    for one in quiet.components:
+        one.hit = False
+
+    assert (None, f"it is not known {clause}") == (row.kept, row.detail)
+    assert {""} == {one.detail for one in others}
+    assert promised.promised(quiet)[0].kept is None
 
 
 def test_the_loss_of_one_way_breaks_no_promise_about_another() -> None:

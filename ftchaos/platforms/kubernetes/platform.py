@@ -204,9 +204,9 @@ class KubernetesPlatform:
         sampled |= {*OF_UPLOADS} if self.settings.api else set()
         sampled |= {f"cache-{letter}" for letter in cache.shards} if cache else set()
         hits = tuple(one for one in harm.hits if one in sampled)
-        if not hits:
+        if harm.hits and not hits:  # where clients use nothing of it, all that they use is the control group
             hint = f"say for {self.options.environment!r} where the application is: api: http://..."
-            why = f"none uses what is hit: {', '.join(harm.hits) or harm.clause}"
+            why = f"none uses what is hit: {', '.join(harm.hits)}"
             if not self._notices(harm):
                 why = "they reach the database by a port-forward, which no policy cuts off"
                 hint = f"run it in the cluster: docs/in-cluster.md; or {hint}"
