@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Status = Literal["met", "not met", "unknown"]
+Status = Literal["met", "not met", "unknown", "not asked"]
 
 
 @dataclass(frozen=True)
@@ -31,18 +31,25 @@ class Unread:
     Attributes:
         denied: the permission that is missing, if it was that.
         unnamed: the key of the configuration that would say what to read.
+        unasked: nobody wants to know, as without that key the claim says nothing: no failure of an examination.
     """
 
     why: str
     denied: str = ""
     unnamed: str = ""
+    unasked: bool = False
 
 
 def judgement(claim: str, part: Any, judge: Callable[[Any], tuple[bool, str, str]]) -> Iterator[Finding]:
     """A finding from a judgement (is it so, what was seen, what to do), unknown where nothing was read."""
     if isinstance(part, Unread):
         hint = f"name it in the configuration: {part.unnamed}" if part.unnamed else ""
-        yield Finding(claim, "unknown", part.why, hint or (f"allow {part.denied}" if part.denied else ""))
+        yield Finding(
+            claim,
+            "not asked" if part.unasked else "unknown",
+            part.why,
+            hint or (f"allow {part.denied}" if part.denied else ""),
+        )
         return
     met, what, hint = judge(part)
     yield Finding(claim, "met" if met else "not met", what, "" if met else hint)

@@ -121,6 +121,23 @@ def test_of_a_sound_application_every_claim_is_met_and_nothing_is_written(doctor
     assert [] == doctor.cluster.requests(writes=True)
 
 
+def test_without_manifests_a_sound_application_fails_nobody_and_a_weak_one_does(doctor: Doctor) -> None:
+    doctor.build(sound())
+    file = doctor.place.folder / "ftchaos.yaml"
+    file.write_text(file.read_text().replace(", manifests: manifests.yaml", ""))
+    code, findings = doctor.examine()
+    claim = findings["as its manifests say"]
+    doctor.cluster.fail_next("Forbidden", "list", "poddisruptionbudgets", 10)
+    unread, _ = doctor.examine()
+    where = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "api", "namespace": SPACE}}
+    doctor.cluster.request("PATCH", doctor.cluster.path(where), {"spec": {"replicas": 1}})
+    weak, _ = doctor.examine()
+
+    assert (0, "not asked") == (code, claim["status"]), findings
+    assert "name it in the configuration: kubernetes.manifests" == claim["hint"]
+    assert (3, 1) == (unread, weak)
+
+
 def _of(objects: list[Obj], kind: str) -> list[Obj]:
     return [one for one in objects if one["kind"] == kind]
 

@@ -76,7 +76,7 @@ def _missing(access: Access) -> Unread | None:
 def _drift(access: Access, settings: Environment, config: Path | None) -> list[drift.Difference] | Unread:
     folder = settings.kubernetes.manifests if settings.kubernetes else None
     if folder is None:
-        return Unread("nobody says what it is meant to hold", unnamed="kubernetes.manifests")
+        return Unread("nobody says what it is meant to hold", unnamed="kubernetes.manifests", unasked=True)
     try:
         written = manifests.read((config.parent if config else Path()) / folder.expanduser())
     except Invalid as error:
