@@ -231,28 +231,36 @@ def _say(what: Any, by: str, part: str, **said: str) -> None:
 
 
 @gameday.command()
+@click.option("--died", is_flag=True, help="Only one that died; the exit code is 0 where none did, else never.")
 @click.option("--reason", default="", metavar="TEXT", help="Why; it ends in the evidence.")
 @_by
+@_config
 @_json
-def stop(reason: str, by: str, as_json: bool) -> None:
+def stop(died: bool, reason: str, by: str, config: str | None, as_json: bool) -> None:
     """Stop all: the part under way heals and ends, and no other begins.
 
     A game day that died is ended as well: what it left is healed, and its evidence completed.
     """
-    from ftchaos.gameday import hold, live, people
+    from ftchaos.gameday import hold, live, people, steps
     from ftchaos.gameday.record import Record
 
     found = live.unfinished()
+    if died and (found is None or found.alive):
+        click.echo(json.dumps({"run_id": None}) if as_json else "no game day died here")
+        return
     if found is None or found.alive:
         found = live.under_way()
     said = {"by": by or people.person(), "text": reason or "`ftchaos gameday stop` was called"}
+    day = None
     if found.alive:
         Record(Path(found.folder)).append("stopped", **said)
         text = f"{found.run_id} stops now; the part under way heals, and ends"
     else:
-        day = hold.end(found, said["by"], said["text"], _tell)
+        day = hold.end(found, said["by"], said["text"], _tell, Path(config) if config else None)
         text = f"{found.run_id} had died; it is ended now: {day.verdict if day else 'nothing of it had begun'}"
     click.echo(json.dumps({"run_id": found.run_id}) if as_json else text)
+    # Whoever asks for the dead alone is to know that there was one, whatever it came to.
+    sys.exit((day.exit_code or steps.INTERRUPTED) if died and day else 0)
 
 
 def _show(day: Day, where: Path, as_json: bool) -> None:

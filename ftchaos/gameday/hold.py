@@ -82,8 +82,11 @@ def resume(loaded: Loaded, asked: Asked, tell: Callable[[str], None]) -> tuple[D
         return _play(loaded, note, about, asked, tell), note
 
 
-def end(note: Note, by: str, reason: str, tell: Callable[[str], None]) -> Day | None:
+def end(note: Note, by: str, reason: str, tell: Callable[[str], None], config: Path | None = None) -> Day | None:
     """End a day that died: what it left is healed, and its evidence completed.
+
+    Args:
+        config: the configuration that says who is told of it.
 
     Returns:
         What it came to; None where its folder is gone, or nothing had begun.
@@ -102,7 +105,7 @@ def end(note: Note, by: str, reason: str, tell: Callable[[str], None]) -> Day | 
             return None
         if not any(entry.what == "ended" for entry in record.entries()):
             record.append("stopped", by=by, text=reason)
-        return _play(folder.kept_plan(Path(note.folder)), note, known, Asked(), tell)
+        return _play(folder.kept_plan(Path(note.folder)), note, known, Asked(config=config), tell)
 
 
 def ensure_in_window(plan: Plan, at: datetime) -> None:

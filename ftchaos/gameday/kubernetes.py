@@ -7,17 +7,22 @@ under the name of the plan.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import yaml
 
 from ftchaos.errors import Invalid
+from ftchaos.gameday import steps
 from ftchaos.gameday.schedule import HEAL_S, Wanted
 from ftchaos.platforms.kubernetes import policy
 from ftchaos.platforms.kubernetes.place import IN_CLUSTER, OWN_NODE
 
 USER = 10001
 LONGEST_NAME = 52
+VERDICTS = (1, 2, 3, 4, 5, 70)
+"""Exit codes with which ftchaos says what it came to; any other one is that of a pod that was killed."""
+_END = ("--by", "the next pod", "--reason", "its pod died")
 _PLAN, _CONFIG, _DATA = "/etc/ftchaos/plan.yaml", "/etc/ftchaos/ftchaos.yaml", "/var/lib/ftchaos"
 
 
@@ -105,10 +110,21 @@ def _roles(wanted: Wanted) -> list[dict[str, Any]]:
 
 def _job(wanted: Wanted, reaches_api: bool) -> dict[str, Any]:
     return {
-        # A day that failed is not tried again by itself: people look first.
-        "backoffLimit": 0,
+        # A day that failed is not tried again by itself: people look first. One whose pod died is healed and ended by
+        # the next pod, which ends with that, and the Job with it; on the next date nothing of it is in the way.
+        "backoffLimit": 1,
+        "podFailurePolicy": {
+            "rules": [_final("gameday", [*VERDICTS, steps.INTERRUPTED]), _final("recover", VERDICTS)],
+        },
         "activeDeadlineSeconds": wanted.longest_s,
         "template": {"metadata": {"labels": _labels(wanted)}, "spec": _pod(wanted, reaches_api)},
+    }
+
+
+def _final(container: str, codes: Sequence[int]) -> dict[str, Any]:
+    return {
+        "action": "FailJob",
+        "onExitCodes": {"containerName": container, "operator": "In", "values": list(codes)},
     }
 
 
@@ -125,7 +141,11 @@ def _pod(wanted: Wanted, reaches_api: bool) -> dict[str, Any]:
             "fsGroup": USER,
             "seccompProfile": {"type": "RuntimeDefault"},
         },
-        "containers": [_container(wanted)],
+        "initContainers": [
+            _container(wanted, "end", ["gameday", "stop", "--died", *_END, *_configured(wanted)]),
+            _container(wanted, "recover", ["recover"]),
+        ],
+        "containers": [_container(wanted, "gameday", _run(wanted))],
         "volumes": [
             {"name": "plan", "configMap": {"name": wanted.name}},
             {"name": "data", "persistentVolumeClaim": {"claimName": wanted.name}},
@@ -134,11 +154,18 @@ def _pod(wanted: Wanted, reaches_api: bool) -> dict[str, Any]:
     }
 
 
-def _container(wanted: Wanted) -> dict[str, Any]:
+def _run(wanted: Wanted) -> list[str]:
     arguments = ["gameday", "run", _PLAN, "--environment", wanted.environment, "--reports", f"{_DATA}/reports"]
-    arguments += ["--approvals", f"{_DATA}/approvals", *(["--config", _CONFIG] if wanted.config is not None else [])]
+    return [*arguments, "--approvals", f"{_DATA}/approvals", *_configured(wanted)]
+
+
+def _configured(wanted: Wanted) -> list[str]:
+    return [] if wanted.config is None else ["--config", _CONFIG]
+
+
+def _container(wanted: Wanted, name: str, arguments: list[str]) -> dict[str, Any]:
     return {
-        "name": "gameday",
+        "name": name,
         "image": wanted.image,
         "command": ["ftchaos"],
         "args": arguments,

@@ -12,6 +12,8 @@ import yaml
 
 Obj = dict[str, Any]
 ROOT = Path(__file__).parents[2] / "deploy"
+OF_USERS = {"rds-global-bundle.pem": "certificates that AWS publishes\n"}
+"""Files that users put there themselves, before they apply."""
 _KEYS = {"apiVersion", "kind", "resources", "components", "configMapGenerator"}
 
 
@@ -43,6 +45,6 @@ def key(obj: Obj) -> tuple[str, str, str]:
 def _generated(folder: Path, said: Obj) -> Obj:
     if set(said) != {"name", "namespace", "files", "options"} or said["options"] != {"disableNameSuffixHash": True}:
         raise ValueError(f"{folder}: the ConfigMap {said['name']} is not understood")
-    data = {name: (folder / name).read_text() for name in said["files"]}
+    data = {name: OF_USERS[name] if name in OF_USERS else (folder / name).read_text() for name in said["files"]}
     metadata = {"name": said["name"], "namespace": said["namespace"]}
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}

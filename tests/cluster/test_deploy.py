@@ -20,7 +20,9 @@ from cluster.standin.staging import Staging
 from ftchaos import config as configuration
 from ftchaos import definitions, fleet
 from ftchaos.cli.policy import policy
-from ftchaos.errors import Refused
+from ftchaos.errors import Invalid, Refused
+from ftchaos.platforms.aws import access as aws_access
+from ftchaos.platforms.aws.copies import methods
 from ftchaos.platforms.findings import Unread
 from ftchaos.platforms.kubernetes import faults, survey
 from ftchaos.platforms.kubernetes.access import Access, Place
@@ -167,6 +169,21 @@ def test_account_for_reading_suffices_for_the_doctor(deployed: Standin, tmp_path
     assert len(findings) > 8
 
 
+def test_copies_of_the_fleet_are_verified_by_the_certificates_that_are_mounted(tmp_path: Path) -> None:
+    """They are asked for before anything else: without them no drill begins."""
+    place = aws_access.Place("staging", "111122223333", "us-east-1")
+    (path,) = (one["mountPath"] for one in template("fleet")["spec"]["containers"][0]["volumeMounts"][:1])
+    for name, content in named("fleet", "ConfigMap", "ftchaos-fleet")["data"].items():
+        (tmp_path / name).write_text(content.replace(f"{path}/", f"{tmp_path}/"))
+    known = configuration.load(tmp_path / "ftchaos.yaml")
+    asked = [methods.certificates(place, known.environment(one)) for one in known.environments]
+
+    assert [tmp_path / "rds-global-bundle.pem"] * 3 == asked
+    without = known.environment("orders-us-east").model_copy(update={"mysql": None})
+    with pytest.raises(Invalid, match="nothing says by which certificates"):
+        methods.certificates(place, without)
+
+
 def test_fleet_has_an_environment_for_each_index_and_a_verdict_is_not_tried_again() -> None:
     spec, folder = named("fleet", "Job")["spec"], _folder("fleet")
     known = configuration.load(folder / "ftchaos.yaml")
@@ -186,18 +203,59 @@ def test_fleet_has_an_environment_for_each_index_and_a_verdict_is_not_tried_agai
     assert "--environment-of-index=/etc/ftchaos/environments.txt" in template("fleet")["spec"]["containers"][0]["args"]
 
 
-@pytest.mark.parametrize("overlay", ["experiment", "schedule"])
+@pytest.mark.parametrize("overlay", ["experiment", "schedule", OPERATOR.name])
 def test_what_a_dead_pod_left_is_healed_before_the_next_one_harms(overlay: str) -> None:
     pod = template(overlay)["spec"]
     (recover,), (main,) = pod["initContainers"], pod["containers"]
 
     assert ["recover"] == recover["args"]
-    assert recover["volumeMounts"] == main["volumeMounts"]
+    assert [one for one in main["volumeMounts"] if one["name"] != "experiment"] == recover["volumeMounts"]
     assert {"name": OWN_NODE, "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}} in main["env"]
     assert {"name": "data", "persistentVolumeClaim": {"claimName": "ftchaos"}} in pod["volumes"]
 
 
-@pytest.mark.parametrize("overlay", ["doctor", "experiment", "schedule", "fleet"])
+@pytest.mark.parametrize("overlay", ["experiment", "schedule"])
+def test_what_a_dead_pod_left_is_healed_without_harm_by_a_job_of_the_same_account_and_volume(overlay: str) -> None:
+    """And by the same image, with the same configuration, as the note of a run names its file."""
+    harms, heals = template(overlay)["spec"], template("recover")["spec"]
+    (recover,), (init,) = heals["containers"], harms["initContainers"]
+
+    assert init == recover
+    assert harms["volumes"] == heals["volumes"]
+    for same in ("serviceAccountName", "automountServiceAccountToken", "securityContext", "restartPolicy"):
+        assert harms[same] == heals[same]
+
+
+@pytest.mark.parametrize(("overlay", "verdicts"), [("experiment", 2), ("schedule", 2), ("recover", 1)])
+def test_a_recovery_that_was_killed_is_tried_again_and_what_it_says_is_not(overlay: str, verdicts: int) -> None:
+    (spec,) = (one["spec"] for one in build(_folder(overlay)) if one["kind"] in ("Job", "CronJob"))
+    job = spec.get("jobTemplate", {}).get("spec", spec)
+    final = [one["onExitCodes"] for one in job["podFailurePolicy"]["rules"] if one["action"] == "FailJob"]
+
+    assert [("In", [1, 2, 3, 4, 5, 70])] * verdicts == [(one["operator"], one["values"]) for one in final]
+    assert "recover" in [one["containerName"] for one in final]
+    assert job["backoffLimit"] > 2
+
+
+@pytest.mark.parametrize("overlay", ["experiment", "schedule"])
+def test_pod_is_in_another_zone_than_the_one_that_it_lets_fail(overlay: str) -> None:
+    pod = template(overlay)["spec"]
+    (zone,) = (word.partition("=")[2] for word in pod["containers"][0]["args"] if word.startswith("--zone="))
+    (term,) = pod["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"]
+
+    assert [{"key": "topology.kubernetes.io/zone", "operator": "NotIn", "values": [zone]}] == term["matchExpressions"]
+
+
+def test_evidence_is_read_in_a_pod_that_may_do_nothing_and_has_the_volume_of_the_runs() -> None:
+    pod = template("reports")["spec"]
+
+    assert template("experiment")["spec"]["volumes"][1:] == pod["volumes"]
+    assert ["sleep", "3600"] == pod["containers"][0]["command"]
+    assert not pod["automountServiceAccountToken"]
+    assert not [one for one in build(_folder("reports")) if one["kind"].endswith("Binding")]
+
+
+@pytest.mark.parametrize("overlay", ["doctor", "experiment", "schedule", "fleet", "recover"])
 def test_commands_of_the_containers_are_understood(overlay: str) -> None:
     pod = template(overlay)["spec"]
     for one in [*pod.get("initContainers", []), *pod["containers"]]:
@@ -263,6 +321,19 @@ def test_pods_of_ftchaos_are_reached_by_nobody_and_reach_only_what_is_named() ->
     assert not _may(policies, "Egress", mine, ("elsewhere", {}), 8080)
     assert not _may(policies, "Ingress", mine, (SPACES[0], {}), 8080)
     assert not _may(policies, "Egress", ("ftchaos", {"app": "stray"}), (SPACES[0], {}), 8080)
+
+
+def test_databases_outside_of_the_cluster_are_reached_by_drills_and_by_experiments_that_are_to_alone() -> None:
+    (databases,) = build(ROOT / "components" / "databases")
+    chosen = [
+        name
+        for name in ("doctor", "experiment", "fleet", "recover", "reports")
+        if selects(databases["spec"]["podSelector"], template(name)["metadata"]["labels"])
+    ]
+
+    assert ["experiment", "fleet"] == chosen
+    assert [3306, 6379] == [one["port"] for one in databases["spec"]["egress"][0]["ports"]]
+    assert [True, False] == [databases in build(_folder(name)) for name in ("fleet", "experiment")]
 
 
 def test_operator_runs_one_of_our_experiments_as_it_is(tmp_path: Path) -> None:

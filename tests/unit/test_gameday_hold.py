@@ -111,6 +111,36 @@ def test_a_day_that_died_must_be_resumed_or_ended_first(here: Here) -> None:
     assert run.verdict == "passed"
 
 
+def test_a_pod_ends_the_day_of_the_one_before_and_the_next_pod_holds_its_own(here: Here) -> None:
+    before = _call("stop", "--died")
+    here.die_at("restore")
+    with live.claimed(live.unfinished().run_id):  # type: ignore[union-attr]
+        alive = _call("stop", "--died")
+
+    ended, after = _call("stop", "--died", "--by", "the next pod"), _call("stop", "--died")
+    here.hold()
+
+    assert [0, 0, 130, 0] == [one.exit_code for one in (before, alive, ended, after)]
+    assert ["no game day died here\n"] * 3 == [one.output for one in (before, alive, after)]
+    assert "it is ended now: inconclusive" in ended.output
+    assert ["passed", "inconclusive"] == [one.verdict for one in store.open("reports").summaries()]
+
+
+def test_a_day_that_died_after_its_last_entry_is_told_of_too(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr(folder, "complete", _die)
+        with pytest.raises(Killed):
+            here.hold()
+
+    assert 130 == _call("stop", "--died").exit_code
+    (run,) = store.open("reports").summaries()
+    assert "passed" == run.verdict
+
+
+def _die(*_: object) -> None:
+    raise Killed
+
+
 def test_a_day_that_died_is_ended_by_a_stop(here: Here) -> None:
     here.die_at("restore")
 
@@ -136,15 +166,10 @@ def test_a_day_that_died_before_its_first_entry_can_be_ended_and_resumed(here: H
 
 
 def test_a_day_that_died_after_its_last_entry_is_completed(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = folder.complete
-
-    def die(_: object) -> None:
-        raise Killed
-
-    monkeypatch.setattr(folder, "complete", die)
-    with pytest.raises(Killed):
-        here.hold()
-    monkeypatch.setattr(folder, "complete", real)
+    with monkeypatch.context() as broken:
+        broken.setattr(folder, "complete", _die)
+        with pytest.raises(Killed):
+            here.hold()
     here.log.clear()
 
     here.hold(resume=True)

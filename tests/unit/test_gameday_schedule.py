@@ -14,8 +14,10 @@ import gameday_samples as samples
 import kubernetes_validate
 import pytest
 import yaml
+from click.testing import CliRunner
 
 from ftchaos import cloud
+from ftchaos.cli import cli
 from ftchaos.errors import Invalid
 from ftchaos.gameday import github, kubernetes, schedule, systemd
 from ftchaos.gameday.schedule import Wanted
@@ -66,19 +68,45 @@ def test_the_job_runs_once_at_a_time_in_time_and_without_rights(tmp_path: Path) 
     assert ("0 9 15 1,4,7,10 *", "Etc/UTC", "Forbid") == (spec["schedule"], spec["timeZone"], spec["concurrencyPolicy"])
     assert 1800 == spec["startingDeadlineSeconds"]
     inner = spec["jobTemplate"]["spec"]
-    assert (0, 7200 + schedule.HEAL_S) == (inner["backoffLimit"], inner["activeDeadlineSeconds"])
+    assert 7200 + schedule.HEAL_S == inner["activeDeadlineSeconds"]
     pod = inner["template"]["spec"]
     assert pod["securityContext"]["runAsNonRoot"] is True
     assert pod["terminationGracePeriodSeconds"] == schedule.HEAL_S
-    (container,) = pod["containers"]
-    assert container["securityContext"] == {
-        "allowPrivilegeEscalation": False,
-        "readOnlyRootFilesystem": True,
-        "capabilities": {"drop": ["ALL"]},
-    }
-    assert {"requests", "limits"} == set(container["resources"])
-    written = [mount["mountPath"] for mount in container["volumeMounts"] if not mount.get("readOnly")]
-    assert ["/var/lib/ftchaos", "/tmp"] == written
+    for container in [*pod["initContainers"], *pod["containers"]]:
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
+        assert {"requests", "limits"} == set(container["resources"])
+        written = [mount["mountPath"] for mount in container["volumeMounts"] if not mount.get("readOnly")]
+        assert ["/var/lib/ftchaos", "/tmp"] == written
+
+
+def test_the_pod_after_one_that_died_ends_its_day_and_heals_and_no_day_is_held_twice(tmp_path: Path) -> None:
+    *_, job = kubernetes.documents(_wanted(tmp_path, config=b"objectives: {rto: 4h}\n"))
+    inner = job["spec"]["jobTemplate"]["spec"]
+    end, recover = inner["template"]["spec"]["initContainers"]
+    final = {one["onExitCodes"]["containerName"]: one["onExitCodes"] for one in inner["podFailurePolicy"]["rules"]}
+    killed, ended = 137, 130
+
+    # The pod that died and the one that ended its day are two failures, and with that the Job has failed.
+    assert 1 == inner["backoffLimit"]
+    assert {"FailJob"} == {one["action"] for one in inner["podFailurePolicy"]["rules"]}
+    assert {"gameday": True, "recover": False} == {name: ended in one["values"] for name, one in final.items()}
+    assert not any(killed in one["values"] for one in final.values())
+    assert ["gameday", "stop", "--died"] == end["args"][:3]
+    assert ["recover"] == recover["args"]
+    (main,) = inner["template"]["spec"]["containers"]
+    for one in (end, recover):
+        assert {key: main[key] for key in ("image", "env", "volumeMounts")} == {
+            key: one[key] for key in ("image", "env", "volumeMounts")
+        }
+    for words in (one["args"] for one in (end, recover, main)):
+        name = next((index for index, word in enumerate(words) if word.startswith("-")), len(words))
+        done = CliRunner().invoke(cli, [*words[: min(name, 2)], "--help"])
+        assert 0 == done.exit_code
+        assert [] == [word for word in words if word.startswith("--") and word not in done.output]
 
 
 @pytest.mark.parametrize("platform", ["lab", "aws"])

@@ -17,7 +17,7 @@ from ftchaos.platforms.base import Progress
 
 if TYPE_CHECKING:
     from ftchaos.config import Environment
-    from ftchaos.platforms.aws.access import Access
+    from ftchaos.platforms.aws.access import Access, Place
 
 LAST = "last"
 
@@ -48,7 +48,7 @@ class Method:
             Refused: the source, its backups, the ground or the quotas do not allow it.
         """
         region = self._region(access, settings)
-        ca = _certificates(access, settings)
+        ca = certificates(access.place, settings)
         database = source.read(access, settings)
         pick = self.pick(access, settings, database, _instant(to))
         where = ground.find(access, settings, region)
@@ -109,14 +109,14 @@ def _instant(to: str | datetime) -> datetime | None:
     return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
-def _certificates(access: Access, settings: Environment) -> Path | None:
+def certificates(place: Place, settings: Environment) -> Path | None:
     """The file that a copy's certificate is verified by.
 
     Raises:
         Invalid: there is none; only a stand-in for AWS may go without.
     """
     ca = settings.mysql.ca if settings.mysql else None
-    if ca is None and not access.place.endpoint:
+    if ca is None and not place.endpoint:
         raise Invalid(
             "nothing says by which certificates a copy is to be verified",
             "name the bundle of RDS: mysql: {ca: global-bundle.pem}",
