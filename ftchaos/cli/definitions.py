@@ -160,6 +160,7 @@ def play(kind: str, name: str, *, as_json: bool, dry_run: bool, verbose: bool, *
         preview = planning.preview(plan)
         click.echo(json.dumps(preview, ensure_ascii=False) if as_json else terminal.preview(preview))
         return
+    store.ensure_takes(reports)
     result = engine.run(plan, progress.for_stream(sys.stderr), verbose=verbose)
     if as_json:
         click.echo(result.evidence.model_dump_json())

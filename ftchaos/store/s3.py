@@ -4,6 +4,7 @@
 ``chain/NUMBER.json``   a link: manifest, signature and summary of one run; a run is there when its link is
 ``index/NUMBER.json``   the summaries of a hundred links each, so that a machine that knows nothing reads little
 ``chain.json``          the end of the chain
+``tried``               put before the first run, to know that runs can be put
 
 Links and files are put on the condition that nothing is there. So of two writers one gets the number and the other
 the next one, a reader never sees half a run, and what a lost connection left undone is done by trying again.
@@ -23,7 +24,7 @@ from typing import Any
 
 from ftchaos import chain, manifest, signing, state
 from ftchaos.chain import Link
-from ftchaos.errors import Inconclusive, Invalid
+from ftchaos.errors import Inconclusive, Invalid, Refused
 from ftchaos.store import annotation, index, shortening
 from ftchaos.store import link as links
 from ftchaos.store.annotation import Annotation
@@ -34,6 +35,9 @@ from ftchaos.store.link import Published
 from ftchaos.store.summary import Summary
 
 _LINK = re.compile(r"chain/(\d{10})\.json")
+_TRIED = "tried"
+_MARK = b"ftchaos may put evidence here\n"
+_ALLOW = "allow s3:ListBucket, s3:GetObject and s3:PutObject there: `ftchaos policy aws --reports s3://BUCKET/PREFIX`"
 _BLOCK = 100
 _TRIES = 50
 
@@ -102,6 +106,16 @@ class S3Store:
         for name in sorted(entries):
             yield name, self._wrong(name, entries)
         yield "", [words(one) for one in self._broken(entries, damaged)]
+
+    def ensure_takes(self) -> None:
+        """List, put and get, as a run that is published does; what was put once stays, and is not put again."""
+        try:
+            next(iter(self._bucket.listed("chain/")), None)
+            self._bucket.put_new(_TRIED, _MARK, hashlib.sha256(_MARK).hexdigest())
+            if self._bucket.get(_TRIED) is None:
+                raise Unreachable(f"{self.location}/{_TRIED} was put and is not there", "check the bucket's policy")
+        except Inconclusive as error:
+            raise Refused(f"the evidence of a run could not be kept: {error.fact}", _ALLOW) from error
 
     def publish(self, folder: Path) -> None:
         """Put a run that is complete in a local folder into the bucket, or go on where that was interrupted.

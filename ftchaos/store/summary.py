@@ -91,6 +91,13 @@ class Store(Protocol):
     def links(self) -> Iterator[tuple[str, bytes]]:
         """The manifests of all that is here, by the names of what they are of."""
 
+    def ensure_takes(self) -> None:
+        """Try whether runs can be kept here, before one begins.
+
+        Raises:
+            Refused: they cannot.
+        """
+
     def publish(self, folder: Path) -> None:
         """Put a run that is complete in a local folder into the store."""
 

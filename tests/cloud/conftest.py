@@ -27,14 +27,19 @@ from ftchaos.platforms.aws.access import Access
 from ftchaos.platforms.aws.calls import CALLS
 
 KEYS = {"accessKey": "ftchaos", "secretKey": "ftchaos-test"}
+MAY = {"nothing": [], "list": ["List"], "read": ["List", "Read"], "write": ["List", "Write"]}
+"""Accounts that may do less than a store takes, and what; their secrets are their names."""
 
 
 @pytest.fixture(scope="session")
 def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a server that lives as long as the tests."""
     below = tmp_path_factory.mktemp("s3")
-    identity = {"name": "test", "credentials": [KEYS], "actions": ["Admin", "Read", "Write", "List", "Tagging"]}
-    (below / "s3.json").write_text(json.dumps({"identities": [identity]}))
+    identities = [{"name": "test", "credentials": [KEYS], "actions": ["Admin", "Read", "Write", "List", "Tagging"]}]
+    for name, actions in MAY.items():
+        credentials = [{"accessKey": name, "secretKey": name}]
+        identities.append({"name": name, "credentials": credentials, "actions": actions})
+    (below / "s3.json").write_text(json.dumps({"identities": identities}))
     (below / "data").mkdir()
     ports = _free_ports(4)
     weed = Path(sys.executable).parent / "weed"

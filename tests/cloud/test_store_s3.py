@@ -13,15 +13,17 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import boto3  # type: ignore[import-untyped]
 import cutting
 import pytest
 import stores
 from botocore.exceptions import ClientError
 from click.testing import CliRunner
 
-from ftchaos import conclusion, evidence, manifest, signing, store
+from ftchaos import conclusion, engine, evidence, manifest, signing, store
 from ftchaos.cli import cli
-from ftchaos.errors import Inconclusive, Invalid
+from ftchaos.errors import Inconclusive, Invalid, Refused
+from ftchaos.gameday import live
 from ftchaos.store import annotation, bucket, s3
 
 
@@ -49,6 +51,13 @@ def _forget(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("FTCHAOS_CACHE", str(tmp_path / f"cache-{time.monotonic_ns()}"))
 
 
+def _become(account: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Go on as one of the accounts that may do less."""
+    for variable in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(variable, account)
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # it keeps the account that it began with
+
+
 def test_an_empty_bucket_has_no_runs_and_no_problem(location: str) -> None:
     assert store.open(location).summaries() == []
     assert _said(location) == {}
@@ -68,6 +77,46 @@ def test_a_published_run_is_listed_fetched_and_verified_elsewhere(
     assert evidence.read(fetched) == evidence.read(local)
     assert manifest.digests(fetched) == manifest.digests(local)
     assert manifest.read(fetched) == manifest.read(local)
+
+
+def test_a_bucket_that_takes_runs_is_tried_before_them_and_holds_one_object_more(client: Any, location: str) -> None:
+    for _ in range(2):
+        store.ensure_takes(location)
+    assert _objects(client, location) == ["team/runs/tried"]
+    names = _published(location, 1)
+    store.ensure_takes(location)
+
+    assert [one.run_id for one in store.open(location).summaries()] == names
+    assert _said(location) == {}
+
+
+@pytest.mark.parametrize("account", ["nothing", "list", "read", "write"])
+@pytest.mark.parametrize("tried", [False, True], ids=["new", "in use"])
+def test_a_bucket_that_would_say_no_at_the_end_refuses_the_run_before_it_begins(
+    location: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, account: str, tried: bool
+) -> None:
+    """A drill restores a whole database before it publishes: it is told before that it could not."""
+    if tried:
+        store.ensure_takes(location)
+    _become(account, monkeypatch)
+    began: list[object] = []
+    monkeypatch.setattr(engine, "run", lambda *given, **_: began.append(given))
+    with pytest.raises(Refused, match="the evidence of a run could not be kept"):
+        CliRunner().invoke(cli, ["drill", "restore", "--reports", location], catch_exceptions=False)
+
+    assert [] == began
+    assert not list(tmp_path.glob("state/**/*.json"))
+
+
+def test_a_game_day_is_refused_where_its_evidence_could_not_be_kept(
+    location: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _become("read", monkeypatch)
+
+    with pytest.raises(Refused, match="the evidence of a run could not be kept"):
+        CliRunner().invoke(cli, ["gameday", "run", "monthly-restore", "--reports", location], catch_exceptions=False)
+
+    assert live.unfinished() is None
 
 
 def test_the_list_of_drills_knows_the_runs_in_a_bucket(location: str) -> None:

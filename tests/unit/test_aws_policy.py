@@ -9,7 +9,9 @@ from pathlib import Path
 import botocore.session
 import pytest
 from botocore import xform_name
+from click.testing import CliRunner
 
+from ftchaos.cli import policy as command
 from ftchaos.platforms.aws import policy
 from ftchaos.platforms.aws.calls import CALLS, KINDS, OWNER, Kind, Operation, action
 
@@ -52,6 +54,20 @@ def test_environment_narrows_account_region_and_tag() -> None:
         "StringEquals"
     ]
     assert {f"aws:ResourceTag/{OWNER}": "false"} == owned["Condition"]["Null"]
+
+
+def test_evidence_in_a_bucket_takes_what_is_said_of_it_below_its_prefix_alone() -> None:
+    asked = ["aws", "--kind", "drill", "--reports", "s3://evidence/fleet"]
+    printed = json.loads(CliRunner().invoke(command.policy, asked, catch_exceptions=False).output)["Statement"]
+    listing, objects = printed[-2:]
+    told = re.findall(r"`(s3:\w+)`", (Path(__file__).parents[2] / "docs" / "evidence.md").read_text())
+
+    assert printed[:-2] == policy.document(["drill"])["Statement"]
+    assert {*told} == {*listing["Action"], *objects["Action"]}
+    assert (["arn:aws:s3:::evidence"], ["arn:aws:s3:::evidence/fleet/*"]) == (listing["Resource"], objects["Resource"])
+    assert {"StringLike": {"s3:prefix": "fleet/*"}} == listing["Condition"]
+    whole = policy.document(["drill"], regions=["cn-north-1"], evidence=("evidence", ""))["Statement"][-1]
+    assert ["arn:aws-cn:s3:::evidence/*"] == whole["Resource"]
 
 
 def test_permission_has_the_name_that_iam_has_for_it() -> None:

@@ -17,6 +17,7 @@ def document(
     regions: Sequence[str] = (),
     tag: str = "ftchaos=allowed",
     calls: Iterable[Operation] = CALLS,
+    evidence: tuple[str, str] | None = None,
 ) -> dict[str, Any]:
     """An IAM policy.
 
@@ -25,6 +26,7 @@ def document(
         account: 12 digits, or ``*``.
         regions: those that calls may go to; empty for any.
         tag: what a resource carries that may be harmed, like ``key=value``.
+        evidence: the bucket where it is kept, and the prefix of its keys.
     """
     grouped: dict[tuple[str, tuple[str, ...], str, bool], set[str]] = {}
     chosen = [one for one in calls if one.kind == "read" or {one.kind, *one.beside} & set(kinds)]
@@ -42,6 +44,8 @@ def document(
         statements.append(_keys(account, regions))
     for service in sorted({one.passes for one in chosen} - {""}):
         statements.append(_role(service, account, regions))
+    if evidence is not None:
+        statements += _store(*evidence, _partition(next(iter(regions), "")))
     for number, statement in enumerate(statements, 1):
         statement["Sid"] += str(number)
     return {"Version": "2012-10-17", "Statement": statements}
@@ -62,6 +66,16 @@ def _role(service: str, account: str, regions: Sequence[str]) -> dict[str, Any]:
     """Roles that a service works with in our stead, and no other service."""
     given = {"StringEquals": {"iam:PassedToService": f"{service}.amazonaws.com"}}
     return _statement("role", {"iam:PassRole"}, _arns(("arn:aws:iam::{account}:role/*",), account, regions), given)
+
+
+def _store(bucket: str, prefix: str, partition: str) -> list[dict[str, Any]]:
+    """What evidence in a bucket takes: it is listed, read and put, and never deleted."""
+    whole = f"arn:{partition}:s3:::{bucket}"
+    below = {"StringLike": {"s3:prefix": f"{prefix}*"}}
+    return [
+        _statement("evidence", {"s3:ListBucket"}, [whole], below),
+        _statement("evidence", {"s3:GetObject", "s3:PutObject"}, [f"{whole}/{prefix}*"], {}),
+    ]
 
 
 def _arns(patterns: Sequence[str], account: str, regions: Sequence[str]) -> list[str]:
