@@ -55,6 +55,7 @@ def test_a_dead_and_a_hung_server_are_told_of_quickly(lab: Lab) -> None:
     lab.call("kill_service", name="mysql-c", signal=int(signal.SIGSTOP))
     lab.call("kill_service", name="redis-queue-c", signal=int(signal.SIGSTOP))
     try:
+        assert wait_until(lambda: {"T"} == {_process_state(lab, name) for name in ("mysql-c", "redis-queue-c")}, 10)
         began_at = time.monotonic()
         told = differences(before, states.state(lab))
         lasted_s = time.monotonic() - began_at
@@ -68,6 +69,12 @@ def test_a_dead_and_a_hung_server_are_told_of_quickly(lab: Lab) -> None:
     assert "mysql-c: replica of mysql-a before, is stopped after" in told
     assert "redis-queue-c: replica of redis-queue-a before, is stopped after" in told
     assert wait_until(lambda: differences(before, states.state(lab)) == [], 60)
+
+
+def _process_state(lab: Lab, name: str) -> str:
+    """The letter by which the kernel says whether it runs; a stop arrives when the process has its turn."""
+    stat = Path("/proc") / str(lab.status()["services"][name]["pid"]) / "stat"
+    return stat.read_text().rpartition(")")[2].split()[0]
 
 
 def test_each_change_of_a_setting_or_a_role_is_one_clause(lab: Lab) -> None:
