@@ -100,6 +100,7 @@ class Way:
         hits: names of the components that the fault was to disturb.
         after_at: from when on health counts as a recovery: when the damage was proven, else the fault.
         until_at: until when: what comes back only by the heal has not recovered.
+        since_at: from when on harm was done bit by bit, where it was; see :func:`ftchaos.recovery.restored`.
     """
 
     objectives: Objectives
@@ -107,6 +108,7 @@ class Way:
     fault_at: float
     after_at: float
     until_at: float = math.inf
+    since_at: float | None = None
 
 
 def timelines(seen: Seen, way: Way) -> list[Timeline]:
@@ -157,7 +159,7 @@ def _timeline(name: str, operations: Sampled, way: Way) -> Timeline:
 
 def _restored(seen: Sampled, way: Way) -> Restored | None:
     """When a component came back to stay; well for a moment and down again is not recovered."""
-    found = sampled.restored(seen, way.objectives, way.after_at)
+    found = sampled.restored(seen, way.objectives, way.after_at, way.since_at)
     if found is None:
         return None
     lately = max(way.after_at, seen.last_at - 2 * way.objectives.sustain_s - 0.2)

@@ -70,6 +70,7 @@ class RunRecord:
         facts: what each step of a recovery found out.
         targets: what the fault was resolved to, each with its name, kind and zone.
         hits: the components that the fault was to disturb.
+        gradual: the fault was done bit by bit; see :class:`ftchaos.platforms.base.Harm`.
         promises: what the experiment promises, as :class:`ftchaos.promises.Promises` takes it.
         unasked: what it promises elsewhere and not here, in words, as clients of this environment do not write there.
         said: what the components said of themselves since the fault, as :class:`ftchaos.platforms.base.Event` has it.
@@ -110,6 +111,7 @@ class RunRecord:
     system: dict[str, Any] = field(default_factory=dict)
     targets: list[dict[str, Any]] = field(default_factory=list)
     hits: list[str] = field(default_factory=list)
+    gradual: bool = False
     promises: dict[str, Any] = field(default_factory=dict)
     unasked: list[str] = field(default_factory=list)
     said: list[dict[str, Any]] = field(default_factory=list)
@@ -121,6 +123,11 @@ class RunRecord:
     interrupted: str = ""
     answered_at: float | None = None
     watched_until: float | None = None
+
+    @property
+    def harmed_since(self) -> float | None:
+        """From when on harm was done bit by bit; None where it was done at once."""
+        return self.fault_at if self.gradual else None
 
     def save(self, folder: Path) -> None:
         """Put it on disk, whole or not at all."""

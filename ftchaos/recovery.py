@@ -154,7 +154,9 @@ def of_writer(writer: WriterLedger) -> Operations:
     return Operations(Ticks(sent, writer.anchor_at), Ticks(latency), writer.outcomes.translate(_SUCCEEDED))
 
 
-def restored(operations: Operations, objectives: Objectives, after_at: float) -> Restored | None:
+def restored(
+    operations: Operations, objectives: Objectives, after_at: float, since_at: float | None = None
+) -> Restored | None:
     """When clients saw the service meet its objectives again and for long enough, or None while they have not.
 
     The window begins with an operation that was sent at or after an instant, succeeded and was quick
@@ -166,8 +168,35 @@ def restored(operations: Operations, objectives: Objectives, after_at: float) ->
         operations: what clients did; one that is still under way counts as failed, until asked again.
         objectives: what the service promises.
         after_at: usually the fault.
+        since_at: where harm was done bit by bit from then on until ``after_at``: it was restored when the last window
+            had passed that did not meet the objectives; at once, where none failed to. Windows after ``after_at`` must
+            meet them in any case.
 
     Source: ``restored_at`` in the definitions of ftchaos; nearest-rank percentiles.
+    """
+    found = next(_restored(operations, objectives, after_at), None)
+    if found is None or since_at is None:
+        return found
+    broken = [begin for begin, met in _windows(operations, objectives, since_at, found.at) if not met]
+    from_at = operations.sent_at[broken[-1] + 1] if broken else since_at
+    return next(_restored(operations, objectives, from_at), None)
+
+
+def _restored(operations: Operations, objectives: Objectives, after_at: float) -> Iterator[Restored]:
+    """Each operation after an instant with which the service would have been restored."""
+    sent_at, succeeded, latency_s = operations.sent_at, operations.succeeded, operations.latency_s
+    for begin, met in _windows(operations, objectives, after_at):
+        if met and succeeded[begin] and latency_s[begin] <= objectives.p95_s:
+            before_at = sent_at[begin - 1] if begin else after_at
+            yield Restored(sent_at[begin], sent_at[begin] - before_at)
+
+
+def _windows(
+    operations: Operations, objectives: Objectives, after_at: float, last_at: float = math.inf
+) -> Iterator[tuple[int, bool]]:
+    """Each operation between two instants, and whether the sustained window from it on met the objectives.
+
+    It ends before the first window that has not passed yet.
     """
     count = len(operations)
     sent_at, succeeded, latency_s = operations.sent_at, operations.succeeded, operations.latency_s
@@ -183,17 +212,13 @@ def restored(operations: Operations, objectives: Objectives, after_at: float) ->
             if end > begin and sent_at[end] - sent_at[end - 1] > SILENCE * objectives.sustain_s:
                 silent_until = end
             end += 1
-        if end == count:
-            return None
+        if end == count or sent_at[begin] > last_at:
+            return
         silent = silent_until > begin or sent_at[end] - sent_at[end - 1] > SILENCE * objectives.sustain_s
         met = good >= objectives.success * (end - begin) and quick >= math.ceil(0.95 * good)
-        itself = succeeded[begin] and latency_s[begin] <= objectives.p95_s
-        if met and itself and not silent:
-            before_at = sent_at[begin - 1] if begin else after_at
-            return Restored(sent_at[begin], sent_at[begin] - before_at)
+        yield begin, met and not silent
         good -= succeeded[begin]
         quick -= succeeded[begin] and latency_s[begin] <= objectives.p95_s
-    return None
 
 
 def service(operations: Operations) -> Service:

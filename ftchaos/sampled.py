@@ -102,19 +102,22 @@ def _failing(sampled: Sampled) -> Iterator[tuple[float, float]]:
         yield begin_at, end_at
 
 
-def restored(sampled: Sampled, objectives: Objectives, after_at: float) -> Restored | None:
+def restored(
+    sampled: Sampled, objectives: Objectives, after_at: float, since_at: float | None = None
+) -> Restored | None:
     """See :func:`ftchaos.recovery.restored`, which is asked of ever longer stretches of time.
 
     Whether a window is one depends on nothing that was sent later than the operation after it.
     """
     if len(sampled.parts) == 1:
-        return recovery.restored(sampled.parts[0], objectives, after_at)
+        return recovery.restored(sampled.parts[0], objectives, after_at, since_at)
     # The operation before is what the resolution is measured from.
-    earlier = [(one.sent_at, bisect_left(one.sent_at, after_at)) for one in sampled.parts]
-    from_at = max((sent_at[index - 1] for sent_at, index in earlier if index), default=after_at)
+    first_at = after_at if since_at is None else min(since_at, after_at)
+    earlier = [(one.sent_at, bisect_left(one.sent_at, first_at)) for one in sampled.parts]
+    from_at = max((sent_at[index - 1] for sent_at, index in earlier if index), default=first_at)
     length_s = _WINDOWS * objectives.sustain_s
     while True:
-        found = recovery.restored(sampled.part(from_at, after_at + length_s).ordered(), objectives, after_at)
+        found = recovery.restored(sampled.part(from_at, after_at + length_s).ordered(), objectives, after_at, since_at)
         if found is not None or after_at + length_s > sampled.last_at:
             return found
         length_s *= _WINDOWS

@@ -156,7 +156,7 @@ def _inject(fault: str, **arguments: str) -> str:
     run = current()
     harm = run.platform.harm(fault, given(arguments))
     run.ensure_within(harm)
-    run.record.hits = list(harm.hits)
+    run.record.hits, run.record.gradual = list(harm.hits), harm.gradual
     run.record.targets = [{"name": one.name, "kind": one.kind, "zone": one.zone} for one in harm.targets]
     signs = list(harm.signs)
     with run.undo.injecting():

@@ -31,7 +31,8 @@ def watch_recovery() -> str:
     """
     run = current()
     run.require("inject")
-    way = Way(run.objectives, run.record.hits, run.fault_at(), run.record.facts["inject"]["proven_at"])
+    proven_at, since_at = run.record.facts["inject"]["proven_at"], run.record.harmed_since
+    way = Way(run.objectives, run.record.hits, run.fault_at(), proven_at, since_at=since_at)
     staying_s = STAYING * run.objectives.sustain_s
     until_at = run.fault_at() + run.options.warm_timeout
     missing = _watch(run, until_at, way, lambda one: one.restored is not None, _lasting_s(run), staying_s)

@@ -83,12 +83,14 @@ def read(folder: Path) -> Raw:
         if operations is not None:
             # What is still healthy before the damage shows is no recovery; the time counts from the fault all the same.
             seen_to_work = recovering.part(operations, 0.0, healed_from(record))
-            restored = recovering.restored(seen_to_work, record.objectives, proven_at or record.fault_at)
+            after_at = proven_at or record.fault_at
+            restored = recovering.restored(seen_to_work, record.objectives, after_at, record.harmed_since)
         if ledger is not None and record.kind != "drill":
             seen = read_seen(folder, ledger, record.clock)
             way = components.Way(
-                record.objectives, record.hits, record.fault_at, proven_at or record.fault_at, healed_from(record)
-            )
+                record.objectives, record.hits, record.fault_at, proven_at or record.fault_at, healed_from(record),
+                record.harmed_since,
+            )  # fmt: skip
             timelines = components.timelines(seen, way)
             jobs = components.jobs(seen, record.fault_at)
     return Raw(

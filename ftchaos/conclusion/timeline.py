@@ -20,6 +20,7 @@ def recovery(raw: Raw) -> evidence.Recovery:
         fault=record.fault,
         fault_at=raw.iso(record.fault_at),
         proven_at=raw.iso(raw.proven_at),
+        gradual=record.gradual,
         detected_at=raw.iso(_detected_at(raw)),
         restored_at=raw.iso(restored_at),
         recovery_time_s=None if restored_at is None or record.fault_at is None else restored_at - record.fault_at,

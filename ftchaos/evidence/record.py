@@ -111,6 +111,8 @@ class Recovery(Part):
     """What was done, as a clause: ``the MySQL primary was destroyed``."""
     fault_at: Instant | None = None
     proven_at: Instant | None = None
+    gradual: bool = False
+    """It was done bit by bit until then, and what kept its objectives all the while was restored from the begin on."""
     detected_at: Instant | None = None
     restored_at: Instant | None = None
     recovery_time_s: Seconds | None = None

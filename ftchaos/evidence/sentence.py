@@ -33,8 +33,8 @@ def sentence(evidence: Evidence) -> str:
 def unwell_s(component: Component, evidence: Evidence) -> float | None:
     """How long a component that failed no operation missed its objectives all the same; None where it did not.
 
-    It was too slow, or had nothing to do as what feeds it was down. Health counts from when the damage was proven,
-    and the first operation after that comes a moment later.
+    It was too slow, or had nothing to do as what feeds it was down. Health counts from when the damage was proven, or
+    all the while it was done bit by bit, and the first operation after that comes a moment later.
     """
     recovery = evidence.recovery
     if component.failed_at is not None or component.success_ratio is None:
@@ -42,7 +42,7 @@ def unwell_s(component: Component, evidence: Evidence) -> float | None:
     if component.recovery_time_s is None:
         return recovery.watched_s if component.restored_at is None else None
     proven_s = 0.0
-    if recovery.fault_at is not None and recovery.proven_at is not None:
+    if recovery.fault_at is not None and recovery.proven_at is not None and not recovery.gradual:
         proven_s = (moment(recovery.proven_at) - moment(recovery.fault_at)).total_seconds()
     return component.recovery_time_s if component.recovery_time_s - proven_s > NOTICED_S else None
 
@@ -51,6 +51,12 @@ def calm(component: Component, evidence: Evidence) -> bool:
     """Whether a component is known to have failed nothing and to have been well from the fault on."""
     sampled = component.success_ratio is not None and component.restored_at is not None
     return sampled and component.failed_at is None and unwell_s(component, evidence) is None
+
+
+def kept(component: Component, evidence: Evidence) -> bool:
+    """Whether a component met its objectives all the while that harm was done bit by bit, whatever of it failed."""
+    took_s = component.recovery_time_s
+    return evidence.recovery.gradual and took_s is not None and took_s <= NOTICED_S
 
 
 def unnoticed(evidence: Evidence) -> bool:
@@ -138,15 +144,15 @@ def _comeback(evidence: Evidence) -> str:
         return f"the service did not meet its SLO again{watched} {promised}"
     by_name = {one.name: one for one in evidence.components}
     public = next((by_name[name] for name in PUBLIC if name in by_name), None)
-    kept = public is not None and calm(public, evidence)
+    steady = public is not None and (calm(public, evidence) or kept(public, evidence))
     again = f"the service met its SLO again {human_duration(recovery.recovery_time_s)} later"
-    again = "the service kept its SLO" if kept else again
+    again = "the service kept its SLO" if steady else again
     if missing:
-        return f"{again}, but {' and '.join(missing)} did not{' come back' if kept else ''}{watched} {promised}"
+        return f"{again}, but {' and '.join(missing)} did not{' come back' if steady else ''}{watched} {promised}"
     last = _last(evidence)
     if last is not None and last.recovery_time_s is not None:
         took = human_duration(last.recovery_time_s)
-        again += f", the {last.name} was well again after {took}" if kept else f" and the {last.name} after {took}"
+        again += f", the {last.name} was well again after {took}" if steady else f" and the {last.name} after {took}"
     return f"{again} {promised}"
 
 

@@ -107,6 +107,8 @@ class Harm:
             takes a while to begin.
         requests_per_s: how many requests a second it sends at the most, beyond the usual; 0 for none.
         stays_s: for how long all of it must stay down without a break to be the proof, where a hiccup would look alike.
+        gradual: it is done bit by bit, politely, so that from its begin on there may be something to recover from, and
+            that its last bit is seen late is no outage.
     """
 
     clause: str
@@ -119,6 +121,7 @@ class Harm:
     proof_s: float = 0.0
     requests_per_s: float = 0.0
     stays_s: float = 0.0
+    gradual: bool = False
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from ftchaos.evidence import Component, Evidence
-from ftchaos.evidence.sentence import moment, unwell_s
+from ftchaos.evidence.sentence import kept, moment, unwell_s
 from ftchaos.report.charts import Tick, time_ticks
 from ftchaos.report.outage import Span, area
 from ftchaos.report.wording import Milestone, duration, milestones, offset
@@ -143,6 +143,11 @@ def disturbed(component: Component, evidence: Evidence) -> bool:
     return component.failed_at is not None or unwell_s(component, evidence) is not None
 
 
+def _came_back(component: Component, evidence: Evidence) -> bool:
+    """Whether there was anything to come back from; where it never did, too."""
+    return disturbed(component, evidence) and not kept(component, evidence)
+
+
 def outcome(component: Component, evidence: Evidence) -> tuple[str, bool | None]:
     """What became of a component in few words, and whether that is good."""
     if component.success_ratio is None:
@@ -157,6 +162,8 @@ def outcome(component: Component, evidence: Evidence) -> tuple[str, bool | None]
     if component.restored_at is None:
         watched = evidence.recovery.watched_s
         return f"not restored{'' if watched is None else f' in {human_duration(watched)}'}", False
+    if kept(component, evidence):
+        return "some failed, within its objectives", True if component.hit else None
     took = "" if component.recovery_time_s is None else f" after {human_duration(component.recovery_time_s)}"
     if not component.hit:
         return f"disturbed all the same, restored{took}", None
@@ -194,7 +201,7 @@ def _lane(component: Component, evidence: Evidence, axis: _Axis) -> Lane:
 
 def _signs(component: Component, evidence: Evidence, axis: _Axis) -> list[Sign]:
     """The instants of a component in their order. One that never failed has only its own word."""
-    sustained = component.restored_at if disturbed(component, evidence) else None
+    sustained = component.restored_at if _came_back(component, evidence) else None
     found = [(mark.name if mark.name in _SAID else "said", mark.name, mark.at, mark.detail) for mark in component.marks]
     found += [
         (shape, name, instant, "")
@@ -250,7 +257,7 @@ def table_words(component: Component, evidence: Evidence) -> dict[str, str]:
         "First failure": component.failed_at,
         "Writable": component.writable_at,
         "Durable": component.durable_at,
-        "SLO sustained": component.restored_at if disturbed(component, evidence) else None,
+        "SLO sustained": component.restored_at if _came_back(component, evidence) else None,
     }
     found = {}
     for name, instant in instants.items():
@@ -258,7 +265,7 @@ def table_words(component: Component, evidence: Evidence) -> dict[str, str]:
         found[name] = "" if seconds is None else offset(seconds)
     if component.failed_at is not None:
         found["Writable"] = found["Writable"] or "never"
-    if disturbed(component, evidence):
+    if _came_back(component, evidence):
         found["SLO sustained"] = found["SLO sustained"] or "never"
     return {**found, "Unavailable": duration(component.unavailable_s)}
 

@@ -162,7 +162,9 @@ def milestones(evidence: Evidence) -> list[Milestone]:
         ("detected", recovery.detected_at),
         ("restored", recovery.restored_at),
     ]
-    return [Milestone(name, at, (moment(at) - origin).total_seconds()) for name, at in named if at is not None]
+    found = [Milestone(name, at, (moment(at) - origin).total_seconds()) for name, at in named if at is not None]
+    # What kept its objectives while harm was done bit by bit was restored before all of it was seen.
+    return sorted(found, key=lambda one: one.offset_s) if recovery.gradual else found
 
 
 def is_drill(evidence: Evidence) -> bool:

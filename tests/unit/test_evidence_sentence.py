@@ -5,7 +5,7 @@ from __future__ import annotations
 import sample_experiments
 import samples
 
-from ftchaos.evidence import Data, sentence
+from ftchaos.evidence import Data, Evidence, sentence
 
 
 def test_a_recovery_without_loss_reads_like_the_promise() -> None:
@@ -115,6 +115,27 @@ def test_a_component_that_failed_nothing_but_was_slow_did_notice_the_fault() -> 
     run.components[0].recovery_time_s = 4.3
 
     assert "the service kept its SLO, the database was well again after 4.3 s" in sentence(run)
+
+
+def _drained(recovery_time_s: float, *, failed: bool) -> Evidence:
+    """A drain of which everything was seen after 3 s."""
+    run = sample_experiments.zone_outage()
+    run.recovery.gradual, run.recovery.recovery_time_s = True, recovery_time_s
+    run.recovery.proven_at = samples.at(3)
+    run.components = [one for one in run.components if one.name == "api"]
+    run.components[0].recovery_time_s = recovery_time_s
+    if not failed:
+        run.components[0].failed_at = run.components[0].writable_at = None
+    return run
+
+
+def test_a_drain_that_nobody_noticed_has_no_recovery_that_only_waits_until_it_is_seen() -> None:
+    assert "no request failed" in sentence(_drained(0.02, failed=False))
+    assert "the service kept its SLO (promised" in sentence(_drained(0.02, failed=True))
+
+
+def test_a_drain_that_made_the_service_slow_is_told_of_though_nothing_failed() -> None:
+    assert "the service met its SLO again 2.5 s later" in sentence(_drained(2.5, failed=False))
 
 
 def test_a_loss_in_one_way_only_is_all_of_it() -> None:

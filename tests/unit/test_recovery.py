@@ -97,6 +97,31 @@ def test_operations_of_several_writers_are_in_the_order_they_were_sent() -> None
     assert b"\1\0\1\1" == together.succeeded
 
 
+@pytest.mark.parametrize(
+    ("works", "restored_at"),
+    [
+        (lambda at: True, 5.0),
+        (lambda at: round(at / STEP_S) % 200 > 0, 5.0),  # of a window's 150 one
+        (outage(6, 8), 8.0),
+        (lambda at: not (6 <= at < 8 or 15 <= at < 16), 16.0),
+        (lambda at: not (6 <= at < 8 or 24 <= at < 26), 26.0),
+    ],
+    ids=["nothing failed", "little failed", "early", "twice", "when all was seen"],
+)
+def test_harm_done_bit_by_bit_is_recovered_from_when_the_last_of_it_is(
+    works: Callable[[float], bool], restored_at: float
+) -> None:
+    found = restored(run_of(40, works), replace(OBJECTIVES, success=0.99), 25.0, since_at=5.0)
+
+    assert found is not None
+    assert pytest.approx(restored_at, abs=STEP_S) == found.at
+
+
+@pytest.mark.parametrize("length_s", [28.0, 40.0])
+def test_harm_done_bit_by_bit_is_not_recovered_from_before_a_window_after_all_of_it(length_s: float) -> None:
+    assert restored(run_of(length_s, outage(26, 40)), OBJECTIVES, 25.0, since_at=5.0) is None
+
+
 def naive(run: Operations, objectives: Objectives, after_at: float) -> Restored | None:
     rows = list(run)
     for index, (at, latency_s, succeeded) in enumerate(rows):

@@ -9,7 +9,7 @@ import sample_experiments
 import samples
 
 from ftchaos.evidence import Component, Evidence, Mark
-from ftchaos.report import lanes
+from ftchaos.report import lanes, wording
 
 
 def _only(*components: Component) -> Evidence:
@@ -118,6 +118,21 @@ def test_what_a_component_said_before_the_fault_stays_on_the_axis() -> None:
 
     assert sign.x == 0
     assert sign.label == "detected \N{MINUS SIGN}9 s"
+
+
+def test_what_failed_within_its_objectives_while_harm_was_done_bit_by_bit_came_back_from_nothing() -> None:
+    api = Component(
+        name="api", hit=True, success_ratio=0.999, failed_at=samples.at(1), writable_at=samples.at(1.1),
+        restored_at=samples.at(0.01), recovery_time_s=0.01,
+    )  # fmt: skip
+    run = _only(api)
+    run.recovery.gradual, run.recovery.proven_at, run.recovery.restored_at = True, samples.at(9), samples.at(0.01)
+    lane = _timeline(run).hit[0]
+
+    assert (lane.outcome, lane.met) == ("some failed, within its objectives", True)
+    assert ["first failure", "writable again"] == [sign.name for sign in lane.signs]
+    assert "" == lanes.table_words(api, run)["SLO sustained"]
+    assert ["fault", "restored", "proven"] == [one.name for one in wording.milestones(run) if one.name != "detected"]
 
 
 def test_a_drill_or_a_run_without_a_fault_has_no_lanes() -> None:

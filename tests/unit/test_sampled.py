@@ -73,6 +73,21 @@ def test_a_recovery_is_found_where_all_operations_show_it(
     assert expected == sampled.restored(sampled.of(writers), objectives, after_at)
 
 
+@settings(max_examples=300)
+@given(CLIENTS, INSTANTS, INSTANTS, st.sampled_from([0.5, 0.9, 1.0]))
+def test_a_recovery_from_harm_done_bit_by_bit_is_found_where_all_operations_show_it(
+    drawn: list[list[tuple[int, int, int]]], one_at: float, other_at: float, success: float
+) -> None:
+    writers, (since_at, after_at) = clients(drawn), sorted((one_at, other_at))
+    objectives = Objectives(sustain_s=0.004, success=success)
+    expected = recovery.restored(recovery.operations(writers), objectives, after_at, since_at)
+    at_once = recovery.restored(recovery.operations(writers), objectives, after_at)
+
+    assert expected == sampled.restored(sampled.of(writers), objectives, after_at, since_at)
+    assert (expected is None) == (at_once is None)
+    assert expected is None or at_once is None or expected.at <= at_once.at
+
+
 def test_what_went_well_is_not_put_in_order() -> None:
     well = [(1, 1, ACKNOWLEDGED)] * 50
     drawn = [[*well, (1, 1, FAILED), *well], [*well, *well]]

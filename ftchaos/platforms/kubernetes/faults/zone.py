@@ -76,6 +76,7 @@ def plan(inventory: Inventory, zone: str = "primary", manner: str = OUTAGE) -> H
         undo,
         COMPONENTS,
         proof_s=PROOF_S[manner],
+        gradual=manner == DRAIN,
     )
 
 
