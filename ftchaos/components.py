@@ -160,8 +160,8 @@ def _timeline(name: str, operations: Sampled, way: Way) -> Timeline:
 def _restored(seen: Sampled, way: Way) -> Restored | None:
     """When a component came back to stay; well for a moment and down again is not recovered."""
     found = sampled.restored(seen, way.objectives, way.after_at, way.since_at)
-    if found is None:
-        return None
+    if found is None or way.since_at is not None:  # which looks at all of the time
+        return found
     lately = max(way.after_at, seen.last_at - 2 * way.objectives.sustain_s - 0.2)
     return found if sampled.restored(seen, way.objectives, lately) else None
 

@@ -168,33 +168,26 @@ def restored(
         operations: what clients did; one that is still under way counts as failed, until asked again.
         objectives: what the service promises.
         after_at: usually the fault.
-        since_at: where harm was done bit by bit from then on until ``after_at``: it was restored when the last window
-            had passed that did not meet the objectives; at once, where none failed to. Windows after ``after_at`` must
-            meet them in any case.
+        since_at: from when on harm was done bit by bit, until ``after_at``. Then it was restored with the first window
+            from which all that have passed met the objectives, one that began after the harm among them.
 
     Source: ``restored_at`` in the definitions of ftchaos; nearest-rank percentiles.
     """
-    found = next(_restored(operations, objectives, after_at), None)
-    if found is None or since_at is None:
-        return found
-    broken = [begin for begin, met in _windows(operations, objectives, since_at, found.at) if not met]
-    from_at = operations.sent_at[broken[-1] + 1] if broken else since_at
-    return next(_restored(operations, objectives, from_at), None)
+    found, last_at = None, -math.inf
+    for begin, met in _windows(operations, objectives, after_at if since_at is None else since_at):
+        last_at = operations.sent_at[begin]
+        if not met:
+            found = None
+        elif found is None and operations.succeeded[begin] and operations.latency_s[begin] <= objectives.p95_s:
+            before_at = operations.sent_at[begin - 1] if begin else after_at
+            found = Restored(last_at, last_at - before_at)
+            if since_at is None:
+                break
+    return found if last_at >= after_at else None
 
 
-def _restored(operations: Operations, objectives: Objectives, after_at: float) -> Iterator[Restored]:
-    """Each operation after an instant with which the service would have been restored."""
-    sent_at, succeeded, latency_s = operations.sent_at, operations.succeeded, operations.latency_s
-    for begin, met in _windows(operations, objectives, after_at):
-        if met and succeeded[begin] and latency_s[begin] <= objectives.p95_s:
-            before_at = sent_at[begin - 1] if begin else after_at
-            yield Restored(sent_at[begin], sent_at[begin] - before_at)
-
-
-def _windows(
-    operations: Operations, objectives: Objectives, after_at: float, last_at: float = math.inf
-) -> Iterator[tuple[int, bool]]:
-    """Each operation between two instants, and whether the sustained window from it on met the objectives.
+def _windows(operations: Operations, objectives: Objectives, after_at: float) -> Iterator[tuple[int, bool]]:
+    """Each operation after an instant, and whether the sustained window from it on met the objectives.
 
     It ends before the first window that has not passed yet.
     """
@@ -212,7 +205,7 @@ def _windows(
             if end > begin and sent_at[end] - sent_at[end - 1] > SILENCE * objectives.sustain_s:
                 silent_until = end
             end += 1
-        if end == count or sent_at[begin] > last_at:
+        if end == count:
             return
         silent = silent_until > begin or sent_at[end] - sent_at[end - 1] > SILENCE * objectives.sustain_s
         met = good >= objectives.success * (end - begin) and quick >= math.ceil(0.95 * good)

@@ -112,12 +112,15 @@ def restored(
     if len(sampled.parts) == 1:
         return recovery.restored(sampled.parts[0], objectives, after_at, since_at)
     # The operation before is what the resolution is measured from.
-    first_at = after_at if since_at is None else min(since_at, after_at)
+    # The operation before is what the resolution is measured from.
+    first_at = after_at if since_at is None else since_at
     earlier = [(one.sent_at, bisect_left(one.sent_at, first_at)) for one in sampled.parts]
     from_at = max((sent_at[index - 1] for sent_at, index in earlier if index), default=first_at)
+    if since_at is not None:
+        return recovery.restored(sampled.part(from_at, math.inf).ordered(), objectives, after_at, since_at)
     length_s = _WINDOWS * objectives.sustain_s
     while True:
-        found = recovery.restored(sampled.part(from_at, after_at + length_s).ordered(), objectives, after_at, since_at)
+        found = recovery.restored(sampled.part(from_at, after_at + length_s).ordered(), objectives, after_at)
         if found is not None or after_at + length_s > sampled.last_at:
             return found
         length_s *= _WINDOWS

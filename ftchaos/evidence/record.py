@@ -112,7 +112,7 @@ class Recovery(Part):
     fault_at: Instant | None = None
     proven_at: Instant | None = None
     gradual: bool = False
-    """It was done bit by bit until then, and what kept its objectives all the while was restored from the begin on."""
+    """It was done bit by bit until then: what kept its objectives all the while was restored from the begin on."""
     detected_at: Instant | None = None
     restored_at: Instant | None = None
     recovery_time_s: Seconds | None = None

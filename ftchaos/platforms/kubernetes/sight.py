@@ -3,9 +3,9 @@
 ``python -m ftchaos.platforms.kubernetes.sight CONFIG.json`` appends the lines of a witness to its file, see
 :mod:`ftchaos.witness`. It is a process of its own with a connection of its own, so it sees what a fault did whatever
 the fault says of itself. A pod is up while one of its name is ready, is not about to go, and stands on a node that is
-there; another pod of the same name means that the one before it went down. Where the fault is that nodes are gone, that
-alone is no sign: their pods serve on until they are collected. A namespace is up until it is gone, which it is once all
-in it is gone, or until another has its name. An autoscaler is up while its metrics are within their
+there; another pod of the same name means that the one before it went down. Where a fault lets pods live on for a while,
+each is up until it ends. A namespace is up until it is gone, which it is once all in it is gone, or until another has
+its name. An autoscaler is up while its metrics are within their
 targets, and what it counts is told whenever it changes; where it knows no metric nothing is said. Each list is read
 once and watched from then on. While a watch is broken nothing is said, in heartbeats neither: who is blind has
 seen nothing.
@@ -43,16 +43,17 @@ READY, NOT_READY = "Ready", "not Ready"
 Obj = dict[str, Any]
 
 
-def pod(one: Pod, *, staying: bool = False, outliving: bool = False) -> Mapping[str, Any]:
+def pod(one: Pod, *, staying: bool = False, lasting: bool = False) -> Mapping[str, Any]:
     """How a pod is watched.
 
     Args:
         staying: say only whether it is ready. Of one that goes, or is replaced, nothing is said then: no rollout is to
             be taken for a network that is cut.
-        outliving: it is up without its node, as long as it is there itself.
+        lasting: it is up as long as it is ready and there itself, whatever is known to come: it serves on when its node
+            was deleted, until it is collected, and when it is to be deleted, within its grace.
     """
     found = {"kind": KIND, "resource": "pods", "namespace": one.namespace, "name": one.name}
-    return {**found, **({"staying": True} if staying else {}), **({"outliving": True} if outliving else {})}
+    return {**found, **({"staying": True} if staying else {}), **({"lasting": True} if lasting else {})}
 
 
 def node(one: Node) -> Mapping[str, Any]:
@@ -77,13 +78,13 @@ class Sight:
     Args:
         targets: by (resource, namespace, name) what the witness calls it.
         staying: those of them that are told of only while they are there, and the same.
-        outliving: those of them that are up without their node.
+        lasting: those of them that are up until they end themselves.
     """
 
     targets: Mapping[tuple[str, str, str], str]
     log: Log
     staying: frozenset[str] = frozenset()
-    outliving: frozenset[str] = frozenset()
+    lasting: frozenset[str] = frozenset()
     _up: dict[str, bool] = field(default_factory=dict)
     _counts: dict[str, Mapping[str, int]] = field(default_factory=dict)
     _uids: dict[str, str] = field(default_factory=dict)
@@ -149,7 +150,7 @@ class Sight:
             self._pods.pop((namespace, name), None)
         uid = str(obj["metadata"]["uid"]) if obj is not None else ""
         replaced = uid and self._uids.get(target, uid) != uid
-        up, saw = self._state(resource, obj, needs_node=resource == "pods" and target not in self.outliving)
+        up, saw = self._state(resource, obj, lasting=target in self.lasting)
         if target in self.staying and (replaced or saw not in (READY, NOT_READY)):
             self._up.pop(target, None)
             return
@@ -167,15 +168,15 @@ class Sight:
             counts = {"replicas": one.replicas, "wanted": one.wanted, "most": one.most}
             self._tell(target, one.within, str(one), counts)
 
-    def _state(self, resource: str, obj: Obj | None, *, needs_node: bool) -> tuple[bool, str]:
+    def _state(self, resource: str, obj: Obj | None, *, lasting: bool) -> tuple[bool, str]:
         if obj is None:
             return False, "it is not there"
         if resource == NAMESPACES:
             return True, "there"
-        if "deletionTimestamp" in obj["metadata"]:
+        if "deletionTimestamp" in obj["metadata"] and not lasting:
             return False, "it is to be deleted"
         where = (obj.get("spec") or {}).get("nodeName")
-        if needs_node and ("nodes", "") in self._known and where not in self._nodes:
+        if resource == "pods" and not lasting and ("nodes", "") in self._known and where not in self._nodes:
             return False, f"its node {where} is not there"
         return (True, READY) if is_ready(obj) else (False, NOT_READY)
 
@@ -217,7 +218,7 @@ def load(path: Path) -> tuple[Place, Sight, int | None]:
     try:
         data = json.loads(path.read_bytes())
         targets = {(one["resource"], one["namespace"], one["name"]): name for name, one in data["targets"].items()}
-        sight = Sight(targets, Log(Path(data["observations"])), _with(data, "staying"), _with(data, "outliving"))
+        sight = Sight(targets, Log(Path(data["observations"])), _with(data, "staying"), _with(data, "lasting"))
         return Place.from_json(data["place"]), sight, data.get("parent_pid")
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise Invalid(f"the configuration {path} cannot be used: {error!r}", "see its module") from error

@@ -15,23 +15,23 @@ from ftchaos.platforms.kubernetes.inventory import Inventory, Pod
 
 
 def of(
-    inventory: Inventory, hit: Iterable[Pod], *, staying: bool = False, outliving: bool = False
+    inventory: Inventory, hit: Iterable[Pod], *, staying: bool = False, lasting: bool = False
 ) -> dict[str, Mapping[str, Any]]:
     """How each pod that is ready is watched; one that is not cannot be seen to fall.
 
     Args:
         staying: they are not to go, but to miss what they need.
-        outliving: their nodes go, which takes no pod with it at once.
+        lasting: they are told to go, or their nodes are, and they serve on for a while.
     """
     seen = [one for one in hit if one.ready and not one.terminating]
-    return {one.full_name: watched(inventory, one, staying=staying, outliving=outliving) for one in seen}
+    return {one.full_name: watched(inventory, one, staying=staying, lasting=lasting) for one in seen}
 
 
-def watched(inventory: Inventory, one: Pod, *, staying: bool = False, outliving: bool = False) -> Mapping[str, Any]:
+def watched(inventory: Inventory, one: Pod, *, staying: bool = False, lasting: bool = False) -> Mapping[str, Any]:
     """How a pod is watched from where the clients are."""
     if inventory.place["context"] == "in-cluster" and one.address and one.ports:
         return {"host": one.address, "port": one.ports[0], "kind": "tcp"}
-    return sight.pod(one, staying=staying, outliving=outliving)
+    return sight.pod(one, staying=staying, lasting=lasting)
 
 
 def served(url: str, path: str) -> dict[str, Mapping[str, Any]]:

@@ -27,6 +27,7 @@ CLAUSES = {
 }
 # Pods of a node that was deleted are there for 54 s more (measured), and then end with their grace, where its kubelet
 # lives; those out of service end with theirs.
+POLITE = (DRAIN, OUT_OF_SERVICE)  # pods end with their grace, and serve on until then
 PROOF_S = {DRAIN: 60.0, OUTAGE: 60.0, NODES: 180.0, OUT_OF_SERVICE: 120.0, PARTITION: 120.0}
 
 
@@ -72,11 +73,11 @@ def plan(inventory: Inventory, zone: str = "primary", manner: str = OUTAGE) -> H
     return Harm(
         CLAUSES[manner].format(zone=chosen) + (f" ({left_out})" if left_out else ""),
         tuple(_targets(inventory, chosen, taken, hit, manner)),
-        signs.of(inventory, hit, staying=manner == PARTITION, outliving=manner == NODES),
+        signs.of(inventory, hit, staying=manner == PARTITION, lasting=manner in (NODES, *POLITE)),
         undo,
         COMPONENTS,
         proof_s=PROOF_S[manner],
-        gradual=manner == DRAIN,
+        gradual=manner in POLITE,
     )
 
 
