@@ -11,16 +11,29 @@ from cluster import manifests, seen
 from cluster.application import ALLOWED, SPACE, namespace
 from cluster.standin.server import Standin
 
-from ftchaos import witness
+from ftchaos import config, witness
 from ftchaos.clock import now
+from ftchaos.errors import Inconclusive
+from ftchaos.options import Options
 from ftchaos.platforms import heal
 from ftchaos.platforms.base import Harm
 from ftchaos.platforms.kubernetes import faults, survey
 from ftchaos.platforms.kubernetes.access import Access, Place
-from ftchaos.platforms.kubernetes.faults import settling
-from ftchaos.undo import Record
+from ftchaos.platforms.kubernetes.faults import pods, settling, zone
+from ftchaos.platforms.kubernetes.platform import KubernetesPlatform
+from ftchaos.undo import Record, UndoLog
 
 Obj = dict[str, Any]
+CONFIGURATION = """\
+environments:
+  staging:
+    platform: kubernetes
+    kubernetes:
+      context: standin
+      kubeconfig: {kubeconfig}
+      namespaces: [{space}]
+      mysql: {{service: {space}/db, address: "127.0.0.1:3306", secret: {space}/database}}
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -71,3 +84,29 @@ def test_pods_that_live_on_for_a_while_are_not_taken_for_lost_before_they_are(
     assert proven_at is not None
     assert proven_at >= max(gone)
     assert shown_at >= max(gone)
+
+
+@pytest.fixture
+def platform(cluster: Standin, access: Access, tmp_path: Path) -> KubernetesPlatform:
+    """The same application as experiments find it."""
+    file = tmp_path / "ftchaos.yaml"
+    file.write_text(CONFIGURATION.format(kubeconfig=cluster.kubeconfig, space=SPACE))
+    return KubernetesPlatform(config.load(file), Options.parse({"environment": "staging", "config": str(file)}))
+
+
+def test_a_budget_that_forbids_every_eviction_is_named_where_the_drain_ends(
+    cluster: Standin, platform: KubernetesPlatform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pods, "DRAINED_S", 0.6)
+    monkeypatch.setitem(zone.PROOF_S, "drain", 0.2)
+    cluster.create(manifests.budget("api", SPACE, minAvailable=6))
+    cluster.until(lambda: cluster.all("policy/v1", "PodDisruptionBudget", SPACE)[0].get("status"), "the budget")
+    harm = platform.harm("fail_zone", {"zone": "a", "manner": "drain"})
+
+    with pytest.raises(Inconclusive) as ended:
+        platform.inject("fail_zone", harm, UndoLog(tmp_path / "undo.jsonl"), lambda: None)
+    _undo(harm)
+    assert f"the budget {SPACE}/api said no " in ended.value.fact
+    assert f"{min(harm.signs)} was not, within 0.6 s: Cannot evict pod" in ended.value.fact
+    assert "needs 6 healthy pods and has 6 currently" in ended.value.fact
+    assert "the damage is not seen" in ended.value.fact

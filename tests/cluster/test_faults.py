@@ -206,10 +206,11 @@ def test_drain_waits_for_its_budget_and_leaves_and_names_what_nobody_brings_back
     reconcile(app)
     harm = plan(reach(app), zone="a", manner="drain")
     with hands(app):
-        inject(reach(app), harm)
+        said = inject(reach(app), harm)
     statuses = [one["status"] for one in app.requests(writes=True) if one["subresource"] == "eviction"]
 
     assert 429 in statuses
+    assert f"the budget {SPACE}/api said no " in said
     assert {"bare", "agent-0", "agent-3"} == set(on_zone(app, "a"))
     assert {f"{SPACE}/bare", f"{SPACE}/agent-0", f"{SPACE}/agent-3"} == set(harm.undo["spared"])
     assert "no controller would bring it back" in harm.clause

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from pymysql.err import MySQLError
 
 from ftchaos.clock import now
-from ftchaos.errors import FtchaosError, Invalid, Refused, StepFailed
+from ftchaos.errors import FtchaosError, Inconclusive, Invalid, Refused, StepFailed
 from ftchaos.mysql import session as sessions
 from ftchaos.mysql.session import Session
 from ftchaos.platforms import comparison, ledgertable, login
@@ -233,7 +233,10 @@ class KubernetesPlatform:
         self._loaded = harm.undo if "load" in harm.undo else None
         begin()
         said = faults.find(fault).inject(self._access, harm)
-        faults.await_effect(self._access, fault, harm)
+        try:
+            faults.await_effect(self._access, fault, harm)
+        except Inconclusive as error:  # what was done says why, as a budget that forbids every eviction
+            raise Inconclusive(f"{said.removeprefix(f'{harm.clause}: ')}; {error.fact}", error.hint) from error
         return said
 
     def events(self, since_at: float) -> list[Event]:

@@ -9,8 +9,10 @@ misconfigured.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ftchaos import clock
@@ -19,6 +21,7 @@ from ftchaos.platforms.kubernetes.calls import DRAIN, OUT_OF_SERVICE, PARTITION
 from ftchaos.platforms.kubernetes.failures import ApiFailed, Unanswered
 from ftchaos.platforms.kubernetes.faults import crowd, settling
 from ftchaos.platforms.kubernetes.inventory import Inventory, Node, Pod
+from ftchaos.units import human_duration
 
 if TYPE_CHECKING:
     from ftchaos.platforms.kubernetes.access import Access
@@ -28,6 +31,16 @@ Key = Mapping[str, str]
 DRAINED_S = 300.0
 ROUND_S = 0.5
 DAEMON = "DaemonSet/"
+_BUDGET = re.compile(r"The disruption budget (\S+) ")  # as the API server names the one that says no
+
+
+@dataclass
+class _No:
+    """How often, and between which instants, somebody refused evictions."""
+
+    since_at: float
+    until_at: float
+    times: int = 0
 
 
 def chosen(inventory: Inventory, taken: Iterable[Node], manner: str) -> tuple[list[Pod], dict[str, str]]:
@@ -69,15 +82,17 @@ def evict(access: Access, undo: Mapping[str, Any]) -> str:
     """Evict each, again and again while its budget forbids it, and wait until all are gone or the deadline is there."""
     asked: set[str] = set()
     refused: dict[str, str] = {}
+    nos: dict[str, _No] = {}
     last_at, wait_s = clock.now() + DRAINED_S, ROUND_S
     while True:
         todo = [one for one in undo["pods"] if one["uid"] not in asked]
         answers = zip(todo, crowd.each(todo, lambda one: _evicted(access, one)), strict=True)
         refused = {one["uid"]: why for one, why in answers if why}
         asked |= {one["uid"] for one in todo} - refused.keys()
+        _count(nos, [(one["namespace"], refused[one["uid"]]) for one in todo if one["uid"] in refused])
         left = remaining(access, undo)
         if not left or clock.now() >= last_at:
-            return _drained(undo["pods"], refused, left)
+            return _drained(undo["pods"], refused, left, nos)
         time.sleep(wait_s)
         wait_s = min(wait_s * 1.5, 5.0)
 
@@ -103,9 +118,23 @@ def _evicted(access: Access, one: Key) -> str:
     return ""
 
 
-def _drained(every: Sequence[Key], refused: Mapping[str, str], left: Sequence[str]) -> str:
+def _count(nos: dict[str, _No], answers: Iterable[tuple[str, str]]) -> None:
+    """Add a round of refusals, each with the namespace of its pod and why."""
+    at = clock.now()
+    for namespace, why in answers:
+        budget = _BUDGET.search(why)
+        no = nos.setdefault(f"the budget {namespace}/{budget[1]}" if budget else "the API server", _No(at, at))
+        no.until_at, no.times = at, no.times + 1
+
+
+def _drained(every: Sequence[Key], refused: Mapping[str, str], left: Sequence[str], nos: Mapping[str, _No]) -> str:
     names = {one["uid"]: f"{one['namespace']}/{one['name']}" for one in every}
     said = [f"{len(every) - len(left)} of {len(every)} pods were evicted"]
+    said += [
+        f"{who} said no "
+        + (f"{no.times} times, for {human_duration(no.until_at - no.since_at)}" if no.times > 1 else "once")
+        for who, no in nos.items()
+    ]
     said += [f"{names[uid]} was not, within {DRAINED_S:g} s: {why}" for uid, why in refused.items()]
     return ", ".join(said + [one for one in left if "Terminating" in one])
 
