@@ -51,8 +51,9 @@ def aws(kind: str | None, environment: str | None, config: str | None, reports: 
     help="What for.",
 )
 @click.option("--environment", metavar="NAME", help="Allow it in its namespaces only.")
+@click.option("--account", metavar="NAMESPACE/NAME", help="Bind the roles to this ServiceAccount, too.")
 @click.option("--config", metavar="FILE", help="Configuration; ./ftchaos.yaml if there is one.")
-def kubernetes(kind: str, environment: str | None, config: str | None) -> None:
+def kubernetes(kind: str, environment: str | None, account: str | None, config: str | None) -> None:
     """The roles for the calls that ftchaos makes, as YAML for kubectl.
 
     Reading is part of each. Without --environment the Role is for the namespace that it is applied to.
@@ -64,7 +65,7 @@ def kubernetes(kind: str, environment: str | None, config: str | None) -> None:
     from ftchaos import config as configuration
     from ftchaos.errors import Invalid
     from ftchaos.platforms.kubernetes.calls import KINDS
-    from ftchaos.platforms.kubernetes.policy import LEASE_NAMESPACE, documents
+    from ftchaos.platforms.kubernetes.policy import LEASE_NAMESPACE, binding, documents
 
     namespaces: list[str] = []
     secrets: list[str] = []
@@ -76,4 +77,9 @@ def kubernetes(kind: str, environment: str | None, config: str | None) -> None:
         namespaces, secrets, lease_namespace = given.namespaces, given.secrets, given.lease_namespace
     chosen = next(one for one in KINDS if one == kind)
     made = documents(chosen, namespaces, secrets=secrets, lease_namespace=lease_namespace)
+    if account is not None:
+        home, _, name = account.partition("/")
+        if not home or not name:
+            raise Invalid(f"{account!r} is no ServiceAccount", "write it like NAMESPACE/NAME")
+        made = [one for role in made for one in (role, binding(role, name, home))]
     click.echo(yaml.safe_dump_all(made, sort_keys=False), nl=False)

@@ -96,15 +96,14 @@ def _roles(wanted: Wanted) -> list[dict[str, Any]]:
             f"name with --config one that says kubernetes: {{context: {IN_CLUSTER}, namespaces: [NAME]}}",
         )
     found = []
-    subjects = [{"kind": "ServiceAccount", "name": wanted.name, "namespace": wanted.namespace}]
     allowed = policy.documents("faults", given.namespaces, secrets=given.secrets, lease_namespace=given.lease_namespace)
     for role in allowed:
-        ours = {**role["metadata"], "name": wanted.name, "labels": _labels(wanted)}
+        bound = policy.binding(role, wanted.name, wanted.namespace)
+        bound["metadata"] = {**bound["metadata"], "labels": _labels(wanted)}
         if role["metadata"]["name"] != policy.LEASE_ROLE:
-            role["metadata"] = ours
-        reference = {"apiGroup": policy.GROUP, "kind": role["kind"], "name": role["metadata"]["name"]}
-        binding = {"apiVersion": role["apiVersion"], "kind": f"{role['kind']}Binding", "metadata": ours}
-        found += [role, {**binding, "roleRef": reference, "subjects": subjects}]
+            role["metadata"] = bound["metadata"]
+            bound["roleRef"]["name"] = wanted.name
+        found += [role, bound]
     return found
 
 

@@ -106,20 +106,43 @@ def test_pods_have_no_rights_that_they_do_not_need_and_write_to_one_volume_alone
 
 @pytest.mark.parametrize("kind", ["read", "faults"])
 def test_roles_are_what_the_command_prints_and_bound_in_the_listed_namespaces_alone(kind: str) -> None:
-    asked = ["kubernetes", "--kind", kind, "--environment", "staging", "--config", str(ROOT / "base" / "ftchaos.yaml")]
+    asked = ["kubernetes", "--kind", kind, "--environment", "staging", "--account", f"ftchaos/ftchaos-{kind}"]
+    asked += ["--config", str(ROOT / "base" / "ftchaos.yaml")]
     printed = CliRunner().invoke(policy, asked, catch_exceptions=False).output
-    folder = ROOT / "components" / kind
-    bindings = list(yaml.safe_load_all((folder / "bindings.yaml").read_text()))
+    documents = list(yaml.safe_load_all(printed))
+    roles = [one for one in documents if not one["kind"].endswith("Binding")]
+    bindings = [one for one in documents if one["kind"].endswith("Binding")]
 
-    assert printed == (folder / "roles.yaml").read_text().split("\n", 1)[1], f"ftchaos policy {' '.join(asked)}"
-    roles = [("", f"ftchaos-{kind}"), *((space, f"ftchaos-{kind}") for space in SPACES)]
-    roles += [("default", "ftchaos-lease")] if kind == "faults" else []
-    assert roles == [(one["metadata"].get("namespace", ""), one["roleRef"]["name"]) for one in bindings]
-    for one in bindings:
-        assert one["kind"] == f"{one['roleRef']['kind']}Binding"
+    assert printed == (ROOT / "components" / kind / "roles.yaml").read_text().split("\n", 1)[1], (
+        f"ftchaos policy {asked}"
+    )
+    known = [("", f"ftchaos-{kind}"), *((space, f"ftchaos-{kind}") for space in SPACES)]
+    known += [("default", "ftchaos-lease")] if kind == "faults" else []
+    assert known == [(one["metadata"].get("namespace", ""), one["metadata"]["name"]) for one in roles]
+    assert known == [(one["metadata"].get("namespace", ""), one["roleRef"]["name"]) for one in bindings]
+    for role, one in zip(roles, bindings, strict=True):
+        name = f"ftchaos-{kind}-lease" if role["metadata"]["name"] == "ftchaos-lease" else f"ftchaos-{kind}"
+        assert (f"{role['kind']}Binding", name) == (one["kind"], one["metadata"]["name"])
         assert [("ServiceAccount", f"ftchaos-{kind}", "ftchaos")] == [
             (subject["kind"], subject["name"], subject["namespace"]) for subject in one["subjects"]
         ]
+
+
+def test_other_namespaces_and_another_one_for_the_lock_are_bound_by_what_is_printed(tmp_path: Path) -> None:
+    place: Obj = {"context": "in-cluster", "namespaces": ["app", "db"], "lease_namespace": "app"}
+    place["mysql"] = {"service": "db/mysql", "secret": "db/account"}
+    said = {"environments": {"staging": {"platform": "kubernetes", "kubernetes": place}}}
+    (tmp_path / "ftchaos.yaml").write_text(yaml.safe_dump(said))
+    asked = ["kubernetes", "--environment", "staging", "--config", str(tmp_path / "ftchaos.yaml")]
+    bound = CliRunner().invoke(policy, [*asked, "--account", "transfer/chaos"], catch_exceptions=False).output
+    bindings = [one for one in yaml.safe_load_all(bound) if "subjects" in one]
+
+    assert [("", "chaos"), ("app", "chaos"), ("db", "chaos"), ("app", "chaos-lease")] == [
+        (one["metadata"].get("namespace", ""), one["metadata"]["name"]) for one in bindings
+    ]
+    assert [{"kind": "ServiceAccount", "name": "chaos", "namespace": "transfer"}] == bindings[-1]["subjects"]
+    with pytest.raises(Invalid, match="'chaos' is no ServiceAccount"):
+        CliRunner().invoke(policy, [*asked, "--account", "chaos"], catch_exceptions=False)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ only nodes with the label are touched is ftchaos's own part.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ftchaos.platforms.kubernetes.calls import CALLS, DISCOVERY, LEASE, LEASE_NAME, RESOURCES, UNNAMED, Kind, Operation
@@ -55,6 +55,22 @@ def documents(
         rules = _lease_rules([one for one in every if LEASE in one.manners])
         made.append({"apiVersion": _API, "kind": "Role", "metadata": metadata, "rules": rules})
     return made
+
+
+def binding(role: Mapping[str, Any], account: str, namespace: str) -> dict[str, Any]:
+    """What gives a role to an account, under the account's name, as several accounts may have one role.
+
+    That of the lock has a name of its own, because its namespace may be one of the environment's.
+
+    Args:
+        account, namespace: of the ServiceAccount.
+    """
+    name = f"{account}-lease" if role["metadata"]["name"] == LEASE_ROLE else account
+    metadata = {**role["metadata"], "name": name}
+    subject = {"kind": "ServiceAccount", "name": account, "namespace": namespace}
+    reference = {"apiGroup": GROUP, "kind": role["kind"], "name": role["metadata"]["name"]}
+    made = {"apiVersion": role["apiVersion"], "kind": f"{role['kind']}Binding", "metadata": metadata}
+    return {**made, "roleRef": reference, "subjects": [subject]}
 
 
 def _lease_rules(operations: Sequence[Operation]) -> list[dict[str, Any]]:
