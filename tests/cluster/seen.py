@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from cluster.standin.reach import Reach
 from cluster.standin.server import Standin
 
 from ftchaos import witness
@@ -24,7 +25,7 @@ SIGHT = "ftchaos.platforms.kubernetes.sight"
 
 
 @contextmanager
-def sight(cluster: Standin, space: str, targets: Mapping[str, Obj], folder: Path) -> Iterator[Path]:
+def sight(cluster: Reach, space: str, targets: Mapping[str, Obj], folder: Path) -> Iterator[Path]:
     """The process that sees, for as long as the context lasts; the file that it writes.
 
     Args:

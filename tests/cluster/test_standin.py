@@ -234,9 +234,11 @@ def test_a_finalizer_keeps_what_was_deleted_until_it_is_taken_off(reached: Reach
     obj = _map(space, "one")
     obj["metadata"]["finalizers"] = ["example.com/hold"]
     reached.create(obj)
-    reached.core.delete_namespaced_config_map("one", space)
-    held = reached.core.read_namespaced_config_map("one", space)
-    reached.core.patch_namespaced_config_map("one", space, {"metadata": {"finalizers": None}})
+    try:
+        reached.core.delete_namespaced_config_map("one", space)
+        held = reached.core.read_namespaced_config_map("one", space)
+    finally:
+        reached.core.patch_namespaced_config_map("one", space, {"metadata": {"finalizers": None}})
 
     assert held.metadata.deletion_timestamp is not None
     assert (404, "NotFound") == _refusal(reached.core.read_namespaced_config_map, "one", space)

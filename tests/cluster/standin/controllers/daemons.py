@@ -46,7 +46,8 @@ class DaemonSets:
                 made = self._registry.create(named("pods"), namespace, daemon_pod(mine, node))
                 self._registry.change("pods", *key_of(made), lambda new, node=node: new["spec"].update(nodeName=node))
             there = {node["metadata"]["name"] for node in self._loop.store.objects("nodes")}
-            for node in (set(pods) & there) - wanted:
+            staying = {one["metadata"]["name"] for one in self._loop.store.objects("nodes") if _may_stay(mine, one)}
+            for node in (set(pods) & there) - wanted - staying:
                 self._registry.delete(named("pods"), *key_of(pods[node]))
         ready = sum(is_ready(pod) for node, pod in pods.items() if node in wanted)
         values = {"desiredNumberScheduled": len(wanted), "currentNumberScheduled": len(wanted & set(pods))}
@@ -60,13 +61,25 @@ def _node_of(pod: Obj) -> str:
 
 
 def _is_for(mine: Obj, node: Obj) -> bool:
-    spec, labels = mine["spec"]["template"]["spec"], node["metadata"].get("labels") or {}
-    if any(labels.get(key) != value for key, value in (spec.get("nodeSelector") or {}).items()):
-        return False
-    own = spec.get("tolerations") or []
+    return _is_selected(mine, node) and _tolerates(mine, node, ("NoSchedule", "NoExecute"))
+
+
+def _may_stay(mine: Obj, node: Obj) -> bool:
+    """Whether a pod that is there goes on: ``NodeShouldRunDaemonPod`` lets ``NoExecute`` alone end one."""
+    return _is_selected(mine, node) and _tolerates(mine, node, ("NoExecute",))
+
+
+def _is_selected(mine: Obj, node: Obj) -> bool:
+    labels = node["metadata"].get("labels") or {}
+    selector = mine["spec"]["template"]["spec"].get("nodeSelector") or {}
+    return all(labels.get(key) == value for key, value in selector.items())
+
+
+def _tolerates(mine: Obj, node: Obj, effects: tuple[str, ...]) -> bool:
+    own = mine["spec"]["template"]["spec"].get("tolerations") or []
     foreign = [one for one in node["spec"].get("taints") or [] if not one["key"].startswith("node.kubernetes.io/")]
     return all(
         any(tolerates(mine, one["key"], one["effect"], one.get("value", "")) for mine in own)
         for one in foreign
-        if one["effect"] != "PreferNoSchedule"
+        if one["effect"] in effects
     )
