@@ -62,7 +62,7 @@ def main() -> None:
             read = manifests.read(folder)
             read_s = time.monotonic() - began_s
             access = Access(Place("benchmark", context, (SPACE,), str(standin.kubeconfig)))
-            found, _ = live.read(access, read)
+            found = live.read(access, read)
             differing = drift.compare(read, found, SPACE)
             took_s = time.monotonic() - began_s
         print(f"{len(read):,} objects: {took_s:.2f} s in all, {read_s:.2f} s of it the YAML; {len(differing)} differ")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,10 @@ def application() -> list[Obj]:
     target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "api"}
     found: list[Obj] = [
         {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SPACE, "labels": LABELS}},
+        {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {**meta, "name": "all"},
+         "spec": {"hard": {"pods": "9"}}},
+        {"apiVersion": "v1", "kind": "LimitRange", "metadata": {**meta, "name": "all"},
+         "spec": {"limits": [{"type": "Container", "max": {"cpu": "1"}}]}},
         {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {**meta, "name": "api"}},
         {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {**meta, "name": "api"}, "data": {"LEVEL": "info"}},
         {"apiVersion": "v1", "kind": "Secret", "metadata": {**meta, "name": "api"}, "stringData": {"key": SECRET}},
@@ -99,6 +104,13 @@ class Place:
     def write(self, whole: list[Obj]) -> None:
         (self.folder / "deploy").mkdir(exist_ok=True)
         (self.folder / "deploy" / "app.yaml").write_text(yaml.safe_dump_all(whole))
+
+    def commit(self) -> str:
+        """Have the folder be in a git repository; which commit."""
+        git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.com", "-C", str(self.folder)]
+        for arguments in (["init", "-q"], ["add", "deploy"], ["commit", "-qm", "one"]):
+            subprocess.run([*git, *arguments], check=True)
+        return subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
 
     def plan(self, **options: Any) -> planning.Plan:
         given = {"environment": "staging", "config": str(self.folder / "ftchaos.yaml"), "warm_timeout": "5s"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable
 
 import pytest
@@ -155,16 +154,14 @@ def test_preview_names_what_would_be_lost_and_made_and_touches_nothing(place: Pl
     place.cluster.clear()
     preview = planning.preview(place.plan())
 
-    assert "namespace app with 12 objects" in preview["targets"][0]
+    assert "namespace app with 14 objects" in preview["targets"][0]
     assert "Secret app/api" in " ".join(preview["makes"])
     assert "drift of 1 before the loss" in " ".join(preview["makes"])
     assert {"selfsubjectaccessreviews"} == {one["resource"] for one in place.cluster.requests(writes=True)}
 
 
 def test_namespace_comes_back_from_a_git_repository(place: Place) -> None:
-    git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.com", "-C", str(place.folder)]
-    for arguments in (["init", "-q"], ["add", "deploy"], ["commit", "-qm", "one"]):
-        subprocess.run([*git, *arguments], check=True)
+    place.commit()
     place.config(git={"repository": ".", "folder": "deploy"})
     before = place.state()
     found = place.run(method="git")

@@ -77,7 +77,7 @@ class Doctor:
             if status := obj.get("status"):
                 self.cluster.request("PATCH", f"{self.cluster.path(made)}/status", {"status": status})
         self.cluster.until(self._stands, "pods that are ready, and counted")
-        written = [one for one in objects if one["kind"] in ("Deployment", "PodDisruptionBudget", "StatefulSet")]
+        written = [one for one in objects if one["metadata"].get("namespace") and one["kind"] != "ServiceAccount"]
         (self.place.folder / "manifests.yaml").write_text(
             yaml.safe_dump_all([{key: part for key, part in one.items() if key != "status"} for one in written])
         )
@@ -134,7 +134,7 @@ def test_without_manifests_a_sound_application_fails_nobody_and_a_weak_one_does(
     weak, _ = doctor.examine()
 
     assert (0, "not asked") == (code, claim["status"]), findings
-    assert "name it in the configuration: kubernetes.manifests" == claim["hint"]
+    assert "name it in the configuration: kubernetes.manifests or kubernetes.git" == claim["hint"]
     assert (3, 1) == (unread, weak)
 
 
@@ -302,12 +302,12 @@ def test_a_statefulset_that_cannot_be_rescheduled_is_found_by_the_volumes_it_was
 
 def test_what_was_changed_by_hand_is_found(doctor: Doctor) -> None:
     doctor.build(sound())
-    where = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "api", "namespace": SPACE}}
-    doctor.cluster.request("PATCH", doctor.cluster.path(where), {"spec": {"replicas": 5}})
+    where = _object("autoscaling/v2", "HorizontalPodAutoscaler", "api", {}, namespace=SPACE)
+    doctor.cluster.request("PATCH", doctor.cluster.path(where), {"spec": {"maxReplicas": 5}})
     code, findings = doctor.examine()
 
     assert 1 == code
-    assert "spec.replicas is 5, and 3 is written" in findings["as its manifests say"]["seen"]
+    assert "spec.maxReplicas is 5, and 9 is written" in findings["as its manifests say"]["seen"]
 
 
 def test_secrets_are_held_against_their_manifests_by_name_and_key(doctor: Doctor) -> None:

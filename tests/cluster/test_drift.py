@@ -13,7 +13,7 @@ import yaml
 from cluster.standin.server import Standin
 
 from ftchaos.errors import Invalid
-from ftchaos.platforms.kubernetes import drift, live, manifests
+from ftchaos.platforms.kubernetes import drift, live, manifests, policy
 from ftchaos.platforms.kubernetes.access import Access, Place
 
 Obj = dict[str, Any]
@@ -64,9 +64,8 @@ def compared(cluster: Standin, folder: Path) -> list[str]:
     context = yaml.safe_load(cluster.kubeconfig.read_text())["current-context"]
     access = Access(Place("staging", context, (SPACE,), str(cluster.kubeconfig)))
     written = manifests.read(folder)
-    found, unread = live.read(access, written)
-    assert [] == unread
-    return [str(one) for one in drift.compare(written, found, SPACE)]
+    assert [] == [one for one in written if not live.is_read(one, [SPACE])]
+    return [str(one) for one in drift.compare(written, live.read(access, written), SPACE)]
 
 
 def changed(change: Callable[[list[Obj]], Any]) -> list[Obj]:
@@ -95,7 +94,10 @@ CHANGES: dict[str, tuple[Callable[[list[Obj]], Any], str]] = {
     "fewer replicas": (lambda objects: objects[0]["spec"].update(replicas=1), "spec.replicas is 2, and 1 is written"),
     "a label": (lambda objects: objects[0]["metadata"]["labels"].update(a="b"), "metadata.labels.a is not there"),
     "a key less": (lambda objects: objects[1].update(data={}), "data.limit is '5', and nothing is written"),
-    "an object less": (lambda objects: objects.pop(), "PodDisruptionBudget"),
+    "an object less, the only one of its kind": (
+        lambda objects: objects.pop(),
+        "PodDisruptionBudget file-transfer-api/api: it is there and nowhere written",
+    ),
     "an object more": (
         lambda objects: objects.append({**copy.deepcopy(WRITTEN[1]), "metadata": {"name": "other"}}),
         "ConfigMap file-transfer-api/other: it is written and not there",
@@ -109,17 +111,80 @@ def test_whatever_else_differs_is_named(which: str, cluster: Standin, folder: Pa
     write(folder, changed(change))
     differing = compared(cluster, folder)
 
-    if which == "an object less":  # nothing of its kind is written any more, so nothing of it is looked for
-        assert [] == differing
-    else:
-        assert 1 == len(differing), differing
-        assert words in differing[0]
+    assert 1 == len(differing), differing
+    assert words in differing[0]
 
 
-def test_an_object_that_nobody_has_written_is_named(cluster: Standin, folder: Path) -> None:
-    cluster.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "by-hand", "namespace": SPACE}})
+BY_HAND: tuple[Obj, ...] = (
+    {"apiVersion": "v1", "kind": "ConfigMap"},
+    {"apiVersion": "apps/v1", "kind": "Deployment", "spec": {**WRITTEN[0]["spec"], "replicas": 0}},
+    {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "spec": {"podSelector": {}}},
+    {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
+     "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"}},
+)  # fmt: skip
 
-    assert ["ConfigMap file-transfer-api/by-hand: it is there and nowhere written"] == compared(cluster, folder)
+
+@pytest.mark.parametrize("obj", BY_HAND, ids=lambda one: str(one["kind"]))
+def test_object_that_nobody_has_written_is_named_whatever_kinds_are_written(
+    obj: Obj, cluster: Standin, folder: Path
+) -> None:
+    cluster.create({**obj, "metadata": {"name": "by-hand", "namespace": SPACE}})
+
+    assert [f"{obj['kind']} file-transfer-api/by-hand: it is there and nowhere written"] == compared(cluster, folder)
+
+
+def test_what_others_make_without_owning_it_is_not_named(cluster: Standin, folder: Path) -> None:
+    claim = {"metadata": {"name": "data"}, "spec": {"accessModes": ["ReadWriteOnce"], "resources": {}}}
+    labels = {"app": "db"}
+    pod = {"metadata": {"labels": labels}, "spec": {"containers": [CONTAINER]}}
+    spec = {"replicas": 1, "serviceName": "db", "selector": {"matchLabels": labels}, "template": pod,
+            "volumeClaimTemplates": [claim]}  # fmt: skip
+    database = {"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "db", "namespace": SPACE}}
+    cluster.create({**database, "spec": spec})
+    write(folder, [*WRITTEN, {**database, "spec": spec}])
+    cluster.until(lambda: cluster.all("v1", "PersistentVolumeClaim", SPACE), "the claim")
+    for one in policy.documents("read", [SPACE]):
+        cluster.create(one)
+
+    assert [] == compared(cluster, folder)
+
+
+def test_manifest_of_another_version_is_written_and_cannot_be_compared(cluster: Standin, folder: Path) -> None:
+    scaler: Obj = {"apiVersion": "autoscaling/v1", "kind": "HorizontalPodAutoscaler", "metadata": {"name": "api"},
+                   "spec": {"scaleTargetRef": {"kind": "Deployment", "name": "api"}, "maxReplicas": 4}}  # fmt: skip
+    (one,) = (manifests.Manifest(manifests.Name(scaler["kind"], "", "api"), scaler, Path("x")),)
+    found: dict[manifests.Name, Obj] = {manifests.Name(scaler["kind"], SPACE, "api"): {"metadata": {}, "spec": {}}}
+
+    assert not live.is_read(one, [SPACE])
+    assert [] == drift.compare([one], found, SPACE, {one.name})
+
+
+ZEROS: Obj = {
+    "replicas": 2, "minReadySeconds": 0, "paused": False,
+    "template": {"spec": {"hostNetwork": False, "containers": [
+        {"name": "api", "stdin": False, "volumeMounts": [{"name": "a", "readOnly": False}],
+         "readinessProbe": {"initialDelaySeconds": 0}, "securityContext": {"allowPrivilegeEscalation": False}},
+    ]}},
+}  # fmt: skip
+
+
+def _without_zeros(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_without_zeros(one) for one in value]
+    if isinstance(value, dict):
+        return {key: _without_zeros(one) for key, one in value.items() if one not in (False, 0)}
+    return value
+
+
+def test_zeros_that_the_server_leaves_out_are_no_drift_and_others_are() -> None:
+    name = manifests.Name("Deployment", SPACE, "api")
+    written, found = ({"kind": "Deployment", "metadata": {}, "spec": one} for one in (ZEROS, _without_zeros(ZEROS)))
+    differing = drift.compare([manifests.Manifest(name, written, Path("x"))], {name: found}, SPACE)
+
+    assert ["allowPrivilegeEscalation"] == [one.path.rpartition(".")[2] for one in differing]
+    turned = {"kind": "Deployment", "metadata": {}, "spec": {"template": {"spec": {"hostNetwork": True}}}}
+    off = {"kind": "Deployment", "metadata": {}, "spec": {"template": {"spec": {"hostNetwork": False}}}}
+    assert 1 == len(drift.compare([manifests.Manifest(name, off, Path("x"))], {name: turned}, SPACE))
 
 
 @pytest.mark.parametrize(

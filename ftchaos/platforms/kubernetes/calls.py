@@ -42,6 +42,11 @@ class Resource:
     namespaced: bool = True
     version: str = "v1"
 
+    @property
+    def api_version(self) -> str:
+        """As its objects have it."""
+        return f"{self.group}/{self.version}" if self.group else self.version
+
     def path(self, namespace: str, name: str) -> str:
         """Of an object, or of the list of them; without a namespace that of all namespaces."""
         base = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
@@ -167,11 +172,13 @@ CALLS: tuple[Operation, ...] = (
     Operation("read", "list", "horizontalpodautoscalers"),
     Operation("read", "list", "ingresses"),
     Operation("read", "list", "jobs"),
+    Operation("read", "list", "limitranges"),
     Operation("read", "list", "networkpolicies"),
     Operation("read", "list", "persistentvolumeclaims"),
     Operation("read", "list", "poddisruptionbudgets"),
     Operation("read", "list", "pods"),
     Operation("read", "list", "replicasets"),
+    Operation("read", "list", "resourcequotas"),
     Operation("read", "list", "rolebindings"),
     Operation("read", "list", "roles"),
     Operation("read", "list", "serviceaccounts"),

@@ -28,6 +28,7 @@ class Seen:
         workloads: Deployments and StatefulSets, each with its ``kind``.
         claims: PersistentVolumeClaims, ``volumes`` the PersistentVolumes.
         drift: what is not as the manifests say.
+        source: where those are from, like ``of URL at main (1a2b3c)``.
     """
 
     nodes: list[Node] | Unread
@@ -38,6 +39,7 @@ class Seen:
     claims: list[Obj] | Unread
     volumes: list[Obj] | Unread
     drift: list[Difference] | Unread
+    source: str = ""
 
 
 def judged(seen: Seen) -> list[Finding]:
@@ -166,6 +168,7 @@ def _probes(seen: Seen) -> Iterator[Finding]:
 def _drift(seen: Seen) -> Iterator[Finding]:
     def judge(found: list[Difference]) -> Judgement:
         what = _listed([str(one) for one in found]) if found else "all of it"
+        what += f", by the manifests {seen.source}" if seen.source else ""
         return not found, what, "apply the manifests, or write down what was changed by hand"
 
     yield from judgement("as its manifests say", seen.drift, judge)

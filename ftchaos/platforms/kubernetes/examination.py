@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ftchaos.config import Config, Environment
-from ftchaos.errors import Invalid
 from ftchaos.platforms.findings import Finding, Unread
-from ftchaos.platforms.kubernetes import drift, live, manifests, references, survey
+from ftchaos.platforms.kubernetes import declared, survey
 from ftchaos.platforms.kubernetes.access import Access, ApiFailed, Denied, Place, Unanswered
 from ftchaos.platforms.kubernetes.claims import Seen, judged
+from ftchaos.platforms.kubernetes.configuration.sources import Fetched
+from ftchaos.platforms.kubernetes.drift import Difference
 
 T = TypeVar("T")
 
@@ -55,6 +56,10 @@ def _seen(access: Access, settings: Environment, config: Path | None, progress: 
     def inside(what: str, read: Callable[[], T | Unread]) -> T | Unread:
         return part(what, read) if missing is None else missing
 
+    def drift_of(meant: Fetched) -> list[Difference] | Unread:
+        return part("objects of the manifests", lambda: declared.drift_of(access, meant))
+
+    meant = part("manifests", lambda: declared.written(settings, config))
     return Seen(
         part("nodes", lambda: survey.nodes(access)),
         inside("pods", lambda: survey.pods(access, spaces)),
@@ -63,7 +68,8 @@ def _seen(access: Access, settings: Environment, config: Path | None, progress: 
         inside("autoscalers", lambda: listed("horizontalpodautoscalers")),
         inside("volume claims", lambda: listed("persistentvolumeclaims")),
         part("volumes", lambda: list(access.pages("persistentvolumes"))),
-        part("manifests", lambda: _drift(access, settings, config)) or missing or [],
+        (meant if isinstance(meant, Unread) else drift_of(meant)) or missing or [],
+        "" if isinstance(meant, Unread) or meant.taken_at is None else meant.words,
     )
 
 
@@ -71,28 +77,3 @@ def _missing(access: Access) -> Unread | None:
     """The namespaces that are not there."""
     missing = [name for name in access.place.namespaces if access.get("namespaces", "", name) is None]
     return Unread(f"there is no namespace {', '.join(missing)}", unnamed="kubernetes.namespaces") if missing else None
-
-
-def _drift(access: Access, settings: Environment, config: Path | None) -> list[drift.Difference] | Unread:
-    folder = settings.kubernetes.manifests if settings.kubernetes else None
-    if folder is None:
-        return Unread("nobody says what it is meant to hold", unnamed="kubernetes.manifests", unasked=True)
-    try:
-        written = manifests.read((config.parent if config else Path()) / folder.expanduser())
-    except Invalid as error:
-        return Unread(error.fact)
-    found, unread = live.read(access, written)
-    spaces = access.place.namespaces
-    default = spaces[0] if len(spaces) == 1 else ""
-    differing = drift.compare([one for one in written if one not in unread], found, default)
-    ours = [one for one in written if (one.name.namespace or default) in spaces]
-    needs_secrets = references.differences(ours, {}, default)  # what would be missing if there were none
-    if needs_secrets and (secrets := live.secrets(access)) is not None:
-        differing += references.differences(ours, secrets, default)
-        unread = [one for one in unread if one.name.kind != references.SECRET or one not in ours]
-    if unread and not differing:
-        kinds = ", ".join(sorted({str(one.name) for one in unread})[:5])
-        return Unread(
-            f"{len(unread)} of {len(written)} manifests are of kinds or namespaces that are not read: {kinds}"
-        )
-    return differing

@@ -1,11 +1,11 @@
-"""What a cluster holds of the kinds that manifests are written for, read a page at a time."""
+"""What the application's namespaces hold of the kinds that are written as manifests, read a page at a time."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ftchaos.platforms.kubernetes.calls import Action
+from ftchaos.platforms.kubernetes.calls import RESOURCES, Action
 from ftchaos.platforms.kubernetes.failures import Denied
 from ftchaos.platforms.kubernetes.manifests import Manifest, Name, Obj
 
@@ -16,27 +16,38 @@ if TYPE_CHECKING:
 READ = {
     "ConfigMap": "configmaps", "CronJob": "cronjobs", "DaemonSet": "daemonsets", "Deployment": "deployments",
     "HorizontalPodAutoscaler": "horizontalpodautoscalers", "Ingress": "ingresses", "Job": "jobs",
-    "NetworkPolicy": "networkpolicies", "PersistentVolumeClaim": "persistentvolumeclaims",
-    "PodDisruptionBudget": "poddisruptionbudgets", "Role": "roles", "RoleBinding": "rolebindings",
-    "Service": "services", "ServiceAccount": "serviceaccounts", "StatefulSet": "statefulsets",
+    "LimitRange": "limitranges", "NetworkPolicy": "networkpolicies",
+    "PersistentVolumeClaim": "persistentvolumeclaims", "PodDisruptionBudget": "poddisruptionbudgets",
+    "ResourceQuota": "resourcequotas", "Role": "roles", "RoleBinding": "rolebindings", "Service": "services",
+    "ServiceAccount": "serviceaccounts", "StatefulSet": "statefulsets",
 }  # fmt: skip
+NAMESPACE = "Namespace"
 
 
-def read(access: Access, manifests: Sequence[Manifest]) -> tuple[dict[Name, Obj], list[Manifest]]:
-    """The objects of the application's namespaces that are of a kind that the manifests have.
+def read(access: Access, manifests: Sequence[Manifest]) -> dict[Name, Obj]:
+    """The objects of the application's namespaces, of each kind that is read: also of one that nobody has written.
 
-    Returns:
-        The objects by name, and the manifests that nothing can be compared with: those of kinds that are not read,
-        and of other namespaces.
+    Of the namespaces themselves those that are written.
     """
     namespaces = access.place.namespaces
-    kinds = sorted({one.name.kind for one in manifests} & READ.keys())
     found: dict[Name, Obj] = {}
-    for kind in kinds:
+    for kind, resource in READ.items():
         for namespace in namespaces:
-            for obj in access.pages(READ[kind], namespace):
+            for obj in access.pages(resource, namespace):
                 found[Name(kind, namespace, str(obj["metadata"]["name"]))] = obj
-    return found, [one for one in manifests if not _is_read(one, namespaces)]
+    for name in {one.name for one in manifests if one.name.kind == NAMESPACE and one.name.name in namespaces}:
+        if (space := access.get("namespaces", "", name.name)) is not None:
+            found[name] = space
+    return found
+
+
+def is_read(one: Manifest, namespaces: Sequence[str]) -> bool:
+    """Whether there is something to compare a manifest with: of a kind and version and in a namespace that is read."""
+    if one.name.kind == NAMESPACE:
+        return one.name.name in namespaces
+    here = one.name.namespace in namespaces if one.name.namespace else len(namespaces) == 1
+    known = READ.get(one.name.kind, "")
+    return here and bool(known) and one.obj.get("apiVersion") == RESOURCES[known].api_version
 
 
 def secrets(access: Access) -> dict[Name, tuple[str, ...]] | None:
@@ -54,8 +65,3 @@ def secrets(access: Access) -> dict[Name, tuple[str, ...]] | None:
         for space in spaces
         for obj in access.pages("secrets", space)
     }
-
-
-def _is_read(one: Manifest, namespaces: Sequence[str]) -> bool:
-    here = one.name.namespace in namespaces if one.name.namespace else len(namespaces) == 1
-    return one.name.kind in READ and here

@@ -48,8 +48,7 @@ _OF_TOOLS = ("kubectl.kubernetes.io/last-applied-configuration", "velero.io/")
 
 def api_version(resource: str) -> str:
     """Of a resource, as its objects have it."""
-    found = RESOURCES[resource]
-    return f"{found.group}/{found.version}" if found.group else found.version
+    return RESOURCES[resource].api_version
 
 
 def is_written(name: Name, obj: Mapping[str, Any]) -> bool:
@@ -87,6 +86,19 @@ def kept(name: Name, obj: Mapping[str, Any]) -> Obj:
     elif name.kind == "Namespace":
         found.pop("spec", None)
     return found
+
+
+def tagged(body: Obj, was: Obj, tag: str) -> Obj:
+    """A namespace with the label or annotation that lets ftchaos harm it, where it had it.
+
+    Whoever allowed it need not have written so: it is no part of the configuration.
+    """
+    key, _, value = tag.partition("=")
+    metadata = dict(body["metadata"])
+    for part in ("labels", "annotations"):
+        if (was["metadata"].get(part) or {}).get(key) == value:
+            metadata[part] = {**(metadata.get(part) or {}), key: value}
+    return {**body, "metadata": metadata}
 
 
 def without_addresses(obj: Obj) -> Obj:

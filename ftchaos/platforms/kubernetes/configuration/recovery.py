@@ -77,16 +77,20 @@ class ConfigurationRecovery:
             newest = velero.newest(velero.backups(self.access, self._given.velero), self.lost)
             self._backup = str(newest["metadata"]["name"])
         else:
-            self.written = self._fetched()
-            self.drift = drift.compare(self.written.manifests, found.objects, "")
+            self.written = self._fetched(found)
+            written = {one.name for one in self.written.manifests}
+            held = {name: obj for name, obj in found.objects.items() if name in written or name.kind != "Namespace"}
+            self.drift = drift.compare(self.written.manifests, held, "")
         return found
 
-    def _fetched(self) -> Written:
+    def _fetched(self, found: Loss) -> Written:
         if self.method == GIT:
             assert self._given.git is not None
-            return sources.from_git(self._given.git, self._beside, self.lost, self._every)
-        assert self._given.manifests is not None
-        return sources.from_folder(self._beside / self._given.manifests.expanduser(), self.lost, self._every)
+            fetched = sources.from_git(self._given.git, self._beside)
+        else:
+            assert self._given.manifests is not None
+            fetched = sources.from_folder(self._beside / self._given.manifests.expanduser())
+        return sources.chosen(fetched, self.lost, self._every, found.objects)
 
     def destroy_targets(self) -> Sequence[str]:
         """The namespaces by name; for what else goes with them see :meth:`targets`."""
@@ -114,6 +118,8 @@ class ConfigurationRecovery:
             said.append(
                 f"nothing of {_listed(absent)}: no manifest holds it, so whoever makes it must, or the undo does"
             )
+        if self.written.left_out:
+            said.append(f"nothing of {_listed(self.written.left_out)}")
         if self.drift:
             told = _listed([str(one) for one in self.drift])
             said.append(f"drift of {len(self.drift)} before the loss, which would be lost with the namespace: {told}")
@@ -184,22 +190,26 @@ class ConfigurationRecovery:
                 facts["backup_age_s"] = max(0.0, age_s)
             return Step(f"the Velero backup {self._backup}", facts=facts)
         assert known is not None
-        self.written = found = self._fetched()
+        self.written = found = self._fetched(self._known())
         if found.objects != known.objects:
             raise StepFailed("the manifests have changed since the drill began", "run again")
         if self.drift:
             told = f"; drift of {len(self.drift)} from before is lost with the namespace"
+        if found.left_out:
+            told += f"; {len(found.left_out)} not applied: {_listed(found.left_out)}"
         facts = {"backup": found.as_fact(self.method), "drift": [str(one) for one in self.drift]}
         return Step(f"{found.words}{told}", facts=facts)
 
     def provision(self) -> Step:
-        """Create the namespaces, as their manifests say where they have one."""
+        """Create the namespaces, as their manifests say where they have one, and as ours: with the tag."""
         if self.method == VELERO:
             return Step("Velero creates the namespaces itself")
         made = self._written().objects
         for space in self.lost:
+            name = Name("Namespace", "", space)
             bare = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": space}}
-            making.open_namespace(self.access, made.get(Name("Namespace", "", space), bare))
+            body = objects.tagged(made.get(name, bare), self._known().objects[name], self._settings.tag)
+            making.open_namespace(self.access, body)
         return Step(f"{', '.join(self.lost)} created")
 
     def restore(self, progress: Callable[[int, int], None]) -> Step:
@@ -231,6 +241,8 @@ class ConfigurationRecovery:
         """Hold every object against what was there before."""
         found = self._known()
         after = making.standing(self.access, found.namespaces)
+        for name in [one for one in after if one.kind == "Namespace"]:  # an older backup is without the tag
+            after[name] = objects.tagged(after[name], found.objects[name], self._settings.tag)
         made = checks.checks(found.objects, after, self.drift, self.written is not None)
         failed = [one for one in made if one["passed"] is False]
         words = f"{len(found.objects)} objects are as before"

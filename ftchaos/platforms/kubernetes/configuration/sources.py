@@ -6,14 +6,14 @@ import os
 import re
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 from ftchaos import cloud
 from ftchaos.clock import iso
-from ftchaos.errors import MissingProgram, Refused, StepFailed
+from ftchaos.errors import Invalid, MissingProgram, Refused, StepFailed
 from ftchaos.platforms.kubernetes import manifests
 from ftchaos.platforms.kubernetes.configuration import objects
 from ftchaos.platforms.kubernetes.configuration.objects import OF_CLUSTER, ORDER
@@ -21,7 +21,25 @@ from ftchaos.platforms.kubernetes.manifests import Manifest, Name, Obj
 
 MANIFESTS, GIT, VELERO = "manifests", "git", "velero"
 FETCHED_S = 600.0
+RUN = ("Job", "Pod")
+"""Kinds of which to create one is to run it."""
 _USER = re.compile(r"//[^/@\s]+@")
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """All that is written, of whatever namespace.
+
+    Attributes:
+        id: the folder, or the commit.
+        words: where it is from, for people.
+        taken_at: of the commit, UTC; None where nobody knows.
+    """
+
+    id: str
+    words: str
+    taken_at: datetime | None = None
+    manifests: tuple[Manifest, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True)
@@ -33,14 +51,14 @@ class Written:
         words: for people.
         taken_at: of the commit, UTC; None where nobody knows.
         manifests: those of the namespaces, each with its namespace.
-        left_out: how many are of no namespace, or of others.
+        left_out: those of them that are not applied, each with the reason.
     """
 
     id: str
     words: str
     taken_at: datetime | None = None
     manifests: tuple[Manifest, ...] = field(default=(), repr=False)
-    left_out: int = 0
+    left_out: tuple[str, ...] = ()
 
     @property
     def objects(self) -> dict[Name, Obj]:
@@ -51,22 +69,16 @@ class Written:
         return {"id": self.id, "method": method, "taken_at": iso(self.taken_at) if self.taken_at else None}
 
 
-def from_folder(folder: Path, lost: Sequence[str], every: Sequence[str]) -> Written:
+def from_folder(folder: Path) -> Fetched:
     """The manifests of a folder.
-
-    Args:
-        lost: the namespaces that are wanted.
-        every: all of the application.
 
     Raises:
         Invalid: the folder cannot be read.
-        Refused: what it holds cannot be restored.
     """
-    chosen, left_out = _of(manifests.read(folder), lost, every)
-    return Written(folder.name, f"{len(chosen)} manifests in {folder.name}", None, tuple(chosen), left_out)
+    return Fetched(folder.name, f"in {folder.name}", None, tuple(manifests.read(folder)))
 
 
-def from_git(git: cloud.Git, beside: Path, lost: Sequence[str], every: Sequence[str]) -> Written:
+def from_git(git: cloud.Git, beside: Path) -> Fetched:
     """The manifests of a repository, from a shallow clone that is thrown away.
 
     Args:
@@ -75,7 +87,8 @@ def from_git(git: cloud.Git, beside: Path, lost: Sequence[str], every: Sequence[
     Raises:
         MissingProgram: this machine has no git.
         StepFailed: it cannot be fetched.
-        Invalid, Refused: as :func:`from_folder`.
+        Refused: the folder is not in it.
+        Invalid: as :func:`from_folder`.
     """
     local = beside / git.repository
     repository = str(local.absolute()) if local.exists() else git.repository
@@ -87,9 +100,65 @@ def from_git(git: cloud.Git, beside: Path, lost: Sequence[str], every: Sequence[
         folder = Path(made) / git.folder
         if not folder.exists():
             raise Refused(f"{git.folder} is not in the repository at {git.ref}", "correct kubernetes.git.folder")
-        chosen, left_out = _of(manifests.read(folder), lost, every)
-    words = f"{len(chosen)} manifests of {shown(git.repository)} at {git.ref} ({commit[:12]})"
-    return Written(commit, words, datetime.fromtimestamp(int(at), UTC), tuple(chosen), left_out)
+        try:
+            found = manifests.read(folder)
+        except Invalid as error:  # the clone is gone when somebody reads this
+            raise Invalid(*(one.replace(f"{made}/", "") for one in (error.fact, error.hint))) from error
+    words = f"of {shown(git.repository)} at {git.ref} ({commit[:12]})"
+    return Fetched(commit, words, datetime.fromtimestamp(int(at), UTC), tuple(found))
+
+
+def chosen(fetched: Fetched, lost: Sequence[str], every: Sequence[str], held: Collection[Name]) -> Written:
+    """What is to be restored.
+
+    Args:
+        lost: the namespaces that are wanted.
+        every: all of the application.
+        held: what they hold before the loss.
+
+    Raises:
+        Refused: something of them cannot be restored, or one of them has no manifest.
+    """
+    found, left_out = [], []
+    for one in fetched.manifests:
+        if (here := _placed(one, lost, every)) is None:
+            continue
+        if why := _why_not(here, held):
+            left_out.append(f"{here.name} ({why})")
+            continue
+        if here.name.kind != "Namespace":
+            _ensure_known(here)
+        found.append(here)
+    for space in lost:
+        if not any(one.name.namespace == space for one in found):
+            raise Refused(f"no manifest is of the namespace {space}", "nothing would bring it back: name their folder")
+    return Written(
+        fetched.id, f"{len(found)} manifests {fetched.words}", fetched.taken_at, tuple(found), tuple(left_out)
+    )
+
+
+def _placed(one: Manifest, lost: Sequence[str], every: Sequence[str]) -> Manifest | None:
+    """A manifest with its namespace; None where that is not lost."""
+    name = one.name
+    if name.kind == "Namespace":
+        return one if name.name in lost else None
+    if name.kind in OF_CLUSTER:
+        return None
+    space = name.namespace or (every[0] if len(every) == 1 else "")
+    if not space:
+        raise Refused(f"{name} in {one.file.name} names no namespace", "write it: the application has several")
+    obj = {**one.obj, "metadata": {**one.obj["metadata"], "namespace": space}}
+    return Manifest(Name(name.kind, space, name.name), obj, one.file) if space in lost else None
+
+
+def _why_not(one: Manifest, held: Collection[Name]) -> str:
+    """Why a manifest is not applied; empty where it is.
+
+    A Job that runs is refused before, so each one here has ended, or is not there: applied, it would run again.
+    """
+    if manifests.is_hook(one.obj) and (one.name.kind in RUN or one.name not in held):
+        return "a hook, which its tool makes"
+    return "a Job, which would run again" if one.name.kind == "Job" else ""
 
 
 def shown(text: str) -> str:
@@ -98,7 +167,7 @@ def shown(text: str) -> str:
 
 
 def _git(folder: str, *arguments: str) -> str:
-    asked_nothing = {"GIT_TERMINAL_PROMPT": "0", "GIT_CONFIG_NOSYSTEM": "1", "LC_ALL": "C"}
+    asked_nothing = {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
     environment = {"GIT_SSH_COMMAND": "ssh -o BatchMode=yes", **os.environ, **asked_nothing}
     safe = ("-c", "protocol.ext.allow=never", "-c", "core.hooksPath=/dev/null", "-c", "core.symlinks=false")
     try:
@@ -115,33 +184,6 @@ def _git(folder: str, *arguments: str) -> str:
         why = shown(said[0]) if said else f"exit code {done.returncode}"
         raise StepFailed(f"git {arguments[0]} failed: {why}", "see that this user may fetch it: `git ls-remote`")
     return done.stdout.decode(errors="replace")
-
-
-def _of(read: Sequence[Manifest], lost: Sequence[str], every: Sequence[str]) -> tuple[list[Manifest], int]:
-    """Those of the lost namespaces, and how many others there are."""
-    chosen, left_out = [], 0
-    for one in read:
-        name = one.name
-        if name.kind == "Namespace":
-            chosen += [one] if name.name in lost else []
-            left_out += name.name not in lost
-            continue
-        if name.kind in OF_CLUSTER:
-            left_out += 1
-            continue
-        space = name.namespace or (every[0] if len(every) == 1 else "")
-        if not space:
-            raise Refused(f"{name} in {one.file.name} names no namespace", "write it: the application has several")
-        if space not in lost:
-            left_out += 1
-            continue
-        _ensure_known(one)
-        obj = {**one.obj, "metadata": {**one.obj["metadata"], "namespace": space}}
-        chosen.append(Manifest(Name(name.kind, space, name.name), obj, one.file))
-    for space in lost:
-        if not any(one.name.namespace == space for one in chosen):
-            raise Refused(f"no manifest is of the namespace {space}", "nothing would bring it back: name their folder")
-    return chosen, left_out
 
 
 def _ensure_known(one: Manifest) -> None:
