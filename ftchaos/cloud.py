@@ -207,7 +207,7 @@ class Kubernetes(_Keys):
         kubeconfig: its file; without it the usual ones.
         cluster: the uid of its namespace ``kube-system``; where it is given, no other cluster is called.
         manifests: folder of what the namespaces are meant to hold, relative to the configuration.
-        git: the same in a repository, for the restore drill.
+        git: the same in a repository, for the restore drill, and for the doctor where there is no folder.
         velero: the namespace that Velero is in, where it is installed.
         mysql: the database that the clients of a run write to.
         redis: the cache that they write to.

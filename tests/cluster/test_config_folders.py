@@ -11,7 +11,7 @@ from cluster.configured import ALLOWED, SPACE, Obj, Place, application, drop, to
 from ftchaos import planning
 from ftchaos.config import load
 from ftchaos.platforms.findings import Finding
-from ftchaos.platforms.kubernetes import examination
+from ftchaos.platforms.kubernetes import examination, policy
 
 
 def drifted(place: Place) -> Finding:
@@ -43,6 +43,8 @@ def test_one_folder_satisfies_the_doctor_and_the_drill(which: str, place: Place)
     whole = application()
     whole[0]["metadata"]["labels"] = dict(ALLOWED)
     _unlabel(place)
+    for one in policy.documents("read", [SPACE]):
+        place.cluster.create(one)
     FOLDERS[which](whole)
     place.write(whole)
     before, first = place.state(), drifted(place)

@@ -31,7 +31,8 @@ def written(settings: Environment, config: Path | None) -> Fetched | Unread:
             return sources.from_git(given.git, beside)
     except (Invalid, MissingProgram, Refused, StepFailed) as error:
         return Unread(f"{error.fact}; {error.hint}" if error.hint else error.fact)
-    return Unread("nobody says what it is meant to hold", unnamed="kubernetes.manifests or kubernetes.git", unasked=True)
+    keys = "kubernetes.manifests or kubernetes.git"
+    return Unread("nobody says what it is meant to hold", unnamed=keys, unasked=True)
 
 
 def drift_of(access: Access, fetched: Fetched) -> list[drift.Difference] | Unread:

@@ -13,7 +13,7 @@ from typing import Any
 from ftchaos.errors import Refused
 from ftchaos.platforms.kubernetes.configuration import objects
 from ftchaos.platforms.kubernetes.configuration.objects import HELM
-from ftchaos.platforms.kubernetes.drift import MADE_BY_THE_CLUSTER, Difference
+from ftchaos.platforms.kubernetes.drift import MADE_BY_THE_CLUSTER, OURS, Difference
 from ftchaos.platforms.kubernetes.manifests import Name, Obj
 
 Fact = dict[str, Any]
@@ -32,11 +32,13 @@ def checks(
     drifted = {one.name for one in drift}
     found: dict[Name, list[Difference]] = {}
     for one in objects.differences(before, after):
+        if (one.name.kind, one.name.name) in OURS:  # no part of the application: the undo gives it back
+            continue
         found.setdefault(one.name, []).append(one)
     failing = [_failed(name, found[name], name in drifted, written) for name in sorted(found)]
     groups: dict[tuple[str, str], int] = {}
     for name in before:
-        if before[name].get("type") != HELM and name not in found:
+        if before[name].get("type") != HELM and name not in found and (name.kind, name.name) not in OURS:
             groups[name.namespace or name.name, name.kind] = groups.get((name.namespace or name.name, name.kind), 0) + 1
     same = [
         {"name": f"{kind} of {space}", "passed": True, "expected": "as before", "actual": f"{count} as before"}
