@@ -16,10 +16,13 @@ from ftchaos.errors import Invalid
 from ftchaos.gameday import steps
 from ftchaos.gameday.schedule import HEAL_S, Wanted
 from ftchaos.platforms.kubernetes import policy
+from ftchaos.platforms.kubernetes.inventory import ZONE_LABEL
 from ftchaos.platforms.kubernetes.place import IN_CLUSTER, OWN_NODE
 
 USER = 10001
 LONGEST_NAME = 52
+PRIMARY = "primary"
+"""What the option ``zone`` says for that of the MySQL primary, whichever it is."""
 VERDICTS = (1, 2, 3, 4, 5, 70)
 """Exit codes with which ftchaos says what it came to; any other one is that of a pod that was killed."""
 _END = ("--by", "the next pod", "--reason", "its pod died")
@@ -133,6 +136,7 @@ def _pod(wanted: Wanted, reaches_api: bool) -> dict[str, Any]:
         "automountServiceAccountToken": reaches_api,
         "restartPolicy": "Never",
         "terminationGracePeriodSeconds": HEAL_S,
+        **_elsewhere(wanted),
         "securityContext": {
             "runAsNonRoot": True,
             "runAsUser": USER,
@@ -151,6 +155,18 @@ def _pod(wanted: Wanted, reaches_api: bool) -> dict[str, Any]:
             {"name": "tmp", "emptyDir": {"sizeLimit": "2Gi"}},
         ],
     }
+
+
+def _elsewhere(wanted: Wanted) -> dict[str, Any]:
+    """Out of the zones that the plan names, as a pod's own zone never falls; the zones of the lab are no nodes'."""
+    zones = sorted(
+        {str(part.options["zone"]) for part in wanted.loaded.plan.parts if "zone" in part.options} - {PRIMARY}
+    )
+    if wanted.platform == "lab" or not zones:
+        return {}
+    term = {"matchExpressions": [{"key": ZONE_LABEL, "operator": "NotIn", "values": zones}]}
+    required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}}
+    return {"affinity": {"nodeAffinity": required}}
 
 
 def _run(wanted: Wanted) -> list[str]:

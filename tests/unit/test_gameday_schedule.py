@@ -30,6 +30,7 @@ CLUSTER = cloud.Kubernetes(
     mysql=cloud.ClusterMysql(service="app/mysql", secret="app/database"),
     redis=cloud.ClusterRedis(service="queue/redis", secret="queue/cache"),
 )
+REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 IMAGE = "registry.example/ftchaos@sha256:" + "a" * 64
 
 
@@ -107,6 +108,24 @@ def test_the_pod_after_one_that_died_ends_its_day_and_heals_and_no_day_is_held_t
         done = CliRunner().invoke(cli, [*words[: min(name, 2)], "--help"])
         assert 0 == done.exit_code
         assert [] == [word for word in words if word.startswith("--") and word not in done.output]
+
+
+@pytest.mark.parametrize(
+    ("platform", "kept_out"), [("lab", []), ("aws", ["us-east-1a"]), ("kubernetes", ["us-east-1a"])]
+)
+def test_the_pod_is_kept_out_of_the_zones_that_the_plan_names(
+    tmp_path: Path, platform: str, kept_out: list[str]
+) -> None:
+    zone = "  - {experiment: zone-outage, name: again, options: {zone: us-east-1a}}\n"
+    primary = "  - {experiment: zone-outage, name: hardest, options: {zone: primary}}\n"
+    text = SCHEDULED.replace("parts:\n", f"parts:\n{zone}{primary}")
+    *_, job = kubernetes.documents(_wanted(tmp_path, text, platform=platform, kubernetes=CLUSTER))
+    pod = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    kubernetes_validate.validate(job, "1.30", strict=True)
+
+    terms = pod.get("affinity", {}).get("nodeAffinity", {}).get(REQUIRED, {}).get("nodeSelectorTerms", [])
+    rule = {"key": "topology.kubernetes.io/zone", "operator": "NotIn", "values": ["us-east-1a"]}
+    assert ([] if platform == "lab" else [{"matchExpressions": [rule]}]) == terms
 
 
 @pytest.mark.parametrize("platform", ["lab", "aws"])
