@@ -12,6 +12,7 @@ from ftchaos import planning
 from ftchaos.config import load
 from ftchaos.platforms.findings import Finding
 from ftchaos.platforms.kubernetes import examination, policy
+from ftchaos.platforms.kubernetes.configuration import objects
 
 
 def drifted(place: Place) -> Finding:
@@ -121,6 +122,39 @@ def test_what_has_run_is_not_run_again(place: Place) -> None:
     said = " ".join(preview["makes"])
     assert "nothing of Job app/migrate (a Job, which would run again); Job app/before (a hook" in said
     assert "drift" not in said
+
+
+NOTES = {"meta.helm.sh/release-name": "app", "argocd.argoproj.io/tracking-id": "app:apps/Deployment:app/api"}
+RESTARTED = "kubectl.kubernetes.io/restartedAt"
+
+
+def test_notes_of_tools_are_no_difference_and_are_given_back(place: Place) -> None:
+    for one in application()[1:]:
+        change: Obj = {"metadata": {"annotations": NOTES, "labels": {"app.kubernetes.io/managed-by": "Helm"}}}
+        if one["kind"] == "Deployment":
+            change["spec"] = {"template": {"metadata": {"annotations": {RESTARTED: "2026-11-29T03:00:00Z"}}}}
+        place.cluster.request("PATCH", place.cluster.path(one), change)
+    place.cluster.until(place.is_ready, "the restart")
+    before = place.state()
+    found = place.run()
+
+    assert "passed" == found.verdict, told(found)
+    template = next(one for name, one in before.items() if "/Deployment/" in name)["spec"]["template"]["metadata"]
+    assert RESTARTED in template.pop("annotations")  # given back, it would restart them all
+    assert before == place.state()
+
+
+def test_quota_that_is_not_counted_yet_is_waited_for(place: Place) -> None:
+    said = 'deployments.apps "api" is forbidden: status unknown for quota: all, resources: count/deployments.apps'
+    place.cluster.fail_next("Forbidden", "create", "deployments", 2, message=said)
+    place.cluster.fail_next("Conflict", "create", "services", message="the object has been modified")
+    before, found = place.state(), place.run()
+    made = [one["resource"] for one in place.cluster.requests(writes=True) if one["verb"] == "create"]
+    made = [one for one in made if one in objects.ORDER.values()]
+
+    assert "passed" == found.verdict, told(found)
+    assert "resourcequotas" == made[-1]
+    assert before == place.state()
 
 
 def test_configuration_of_a_hook_comes_back_where_it_was(place: Place) -> None:

@@ -55,15 +55,15 @@ def _account(space: str) -> Obj:
 DNS = [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]
 CHANGES: dict[str, tuple[list[Obj], list[Obj], str]] = {
     "the place of a volume that is mounted twice": (
-        [_mount("/a"), _mount("/b")], [_mount("/a"), _mount("/c")], "spec[/b] is not there, and was there",
+        [_mount("/a"), _mount("/b")], [_mount("/a"), _mount("/c")], "spec.list[/b] is not there, and was there",
     ),
     "the second metric": (
         [_metric("cpu", 70), _metric("memory", 80)], [_metric("cpu", 70), _metric("memory", 90)],
-        "spec[1].resource.target.averageUtilization is 90, and was 80",
+        "spec.list[1].resource.target.averageUtilization is 90, and was 80",
     ),
-    "a port of one protocol less": (DNS, DNS[:1], "spec is 1, and was 2 elements"),
+    "a port of one protocol less": (DNS, DNS[:1], "spec.list is 1, and was 2 elements"),
     "an account of another namespace": (
-        [_account("a"), _account("b")], [_account("a"), _account("c")], "spec[1].namespace is 'c', and was 'b'",
+        [_account("a"), _account("b")], [_account("a"), _account("c")], "spec.list[1].namespace is 'c', and was 'b'",
     ),
 }  # fmt: skip
 
@@ -71,8 +71,8 @@ CHANGES: dict[str, tuple[list[Obj], list[Obj], str]] = {
 @pytest.mark.parametrize("which", CHANGES)
 def test_change_in_a_list_whose_elements_have_one_name_is_seen(which: str) -> None:
     was, is_, words = CHANGES[which]
-    name, before = _named("Deployment", was)
-    _, after = _named("Deployment", is_)
+    name, before = _named("Deployment", {"list": was})
+    _, after = _named("Deployment", {"list": is_})
 
     assert f"Deployment app/api: {words}" in [
         objects.words(one) for one in objects.differences({name: before}, {name: after})

@@ -23,6 +23,8 @@ UNFIT: dict[str, Obj] = {
     "all but this namespace": _backup("other", "9", excludedNamespaces=["queue"]),
     "by labels": _backup("other", "9", labelSelector={"matchLabels": {"team": "files"}}),
     "by kinds": _backup("other", "9", includedResources=["configmaps"]),
+    "without Secrets": _backup("other", "9", excludedResources=["events", "secrets"]),
+    "without what is in namespaces": _backup("other", "9", excludedNamespaceScopedResources=["*"]),
     "on its way out": {**_backup("other", "9"), "metadata": {"name": "other", "deletionTimestamp": "9"}},
     "not begun": {"metadata": {"name": "other"}, "spec": {}},
 }
@@ -37,5 +39,5 @@ def test_newest_backup_that_holds_less_than_all_is_passed_over(which: str) -> No
 
 
 def test_no_fit_backup_is_refused() -> None:
-    with pytest.raises(Refused, match="none of 8 backups of Velero is Completed and holds all of app, queue"):
+    with pytest.raises(Refused, match="none of 10 backups of Velero is Completed and holds all of app, queue"):
         velero.newest(list(UNFIT.values()), ["app", "queue"])

@@ -9,7 +9,10 @@ from __future__ import annotations
 
 from ftchaos.errors import FtchaosError, Inconclusive, Invalid, Refused, StepFailed
 
-ABSENT, CONFLICT, BUSY = 404, 409, 429
+FORBIDDEN, ABSENT, CONFLICT, BUSY = 403, 404, 409, 429
+UNCOUNTED = "status unknown for quota"
+NO_PERMISSION = ("being terminated", UNCOUNTED, "exceeded quota")
+"""What is forbidden for another reason than that a permission is missing, by what the server says."""
 PASSING = {429, 500, 502, 503, 504}
 LONGEST = 400
 
@@ -39,6 +42,14 @@ class ApiFailed(StepFailed):
     def is_conflict(self) -> bool:
         """Whether it exists already, is another than was meant, or has changed since it was read."""
         return self.status == CONFLICT
+
+    @property
+    def of_quota(self) -> bool:
+        """Whether a quota forbids it for the moment: it is not counted yet.
+
+        Source: Kubernetes, admission plugin ResourceQuota.
+        """
+        return self.status == FORBIDDEN and UNCOUNTED in self.message
 
     @property
     def is_passing(self) -> bool:
@@ -77,8 +88,7 @@ def of_answer(call: str, status: int, reason: str, message: str, retry_after_s: 
     """The error that an answer other than success is."""
     if status == 401:
         return Invalid(f"the cluster does not know these credentials ({call})", "sign in again, or check the context")
-    # A namespace that is about to be deleted is 403, too, and no missing permission.
-    if status == 403 and "being terminated" not in message:
+    if status == FORBIDDEN and not any(one in message for one in NO_PERMISSION):
         return Denied(call, message)
     return ApiFailed(call, status, reason, message, retry_after_s)
 

@@ -71,6 +71,9 @@ def _objects(access: Access, kept: Kept, restore: Mapping[str, str], mending: Me
         mending.attempt(str(name), lambda name=name: making.put_back(access, name, wanted[name], there[name]))  # type: ignore[misc]
     for name in smaller:
         mending.attempt(str(name), lambda name=name: _scaled(access, name, _replicas(wanted[name])))  # type: ignore[misc]
+    for name in wanted:
+        if name in now and name not in differing and (change := objects.notes(wanted[name], now[name])):
+            mending.attempt(str(name), lambda name=name, change=change: _noted(access, name, change))  # type: ignore[misc]
     for name in ours:
         mending.attempt(str(name), lambda name=name: _removed(access, name, there[name]))  # type: ignore[misc]
     counts = ((len(missing), "created"), (len(otherwise), "put back as before"), (len(smaller), "scaled as before"),
@@ -90,6 +93,10 @@ def _replicas(obj: Obj) -> int:
 
 def _scaled(access: Access, name: Name, replicas: int) -> None:
     access.call("patch", objects.ORDER[name.kind], name.namespace, name.name, body={"spec": {"replicas": replicas}})
+
+
+def _noted(access: Access, name: Name, change: Obj) -> None:
+    access.call("patch", objects.ORDER[name.kind], name.namespace, name.name, body={"metadata": change})
 
 
 def _removed(access: Access, name: Name, now: Obj) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ftchaos.clock import now
 from ftchaos.platforms.kubernetes.configuration import objects
 from ftchaos.platforms.kubernetes.configuration.objects import ORDER
 from ftchaos.platforms.kubernetes.failures import ApiFailed
@@ -17,6 +19,9 @@ GONE_S = 600.0
 FURNISHED_S = 60.0
 EVERY_S = 0.5
 INVALID = 422
+EXISTS = "AlreadyExists"
+QUOTA_S = 30.0
+"""How long a quota may take to be counted, before what it forbids fails; its controller looks at a new one at once."""
 
 
 def read(access: Access, namespaces: Iterable[str]) -> dict[Name, Obj]:
@@ -92,12 +97,26 @@ def _why(space: Mapping[str, Any]) -> str:
 
 
 def create(access: Access, name: Name, body: Obj) -> None:
-    """Create an object; one that is there already, as the cluster made it, is given what is written."""
+    """Create an object; one that is there already, as the cluster made it, is given what is written.
+
+    A quota that has just been made, or that others are counted by at this moment, is waited for.
+    """
+    last_at = now() + QUOTA_S
+    while True:
+        try:
+            return _create(access, name, body)
+        except ApiFailed as error:
+            if not (error.is_conflict or error.of_quota) or now() >= last_at:
+                raise
+        time.sleep(EVERY_S)
+
+
+def _create(access: Access, name: Name, body: Obj) -> None:
     resource = ORDER[name.kind]
     try:
         access.call("create", resource, name.namespace, body=body)
     except ApiFailed as error:
-        if error.is_conflict:
+        if error.reason == EXISTS:
             access.call("patch", resource, name.namespace, name.name, body=body)
         elif error.status == INVALID and name.kind == "Service" and body != (bare := objects.without_addresses(body)):
             access.call("create", resource, name.namespace, body=bare)  # somebody else has its address by now

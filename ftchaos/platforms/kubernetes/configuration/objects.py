@@ -18,19 +18,20 @@ from ftchaos.platforms.kubernetes.drift import Difference
 from ftchaos.platforms.kubernetes.manifests import Manifest, Name, Obj
 
 ORDER = {
-    "ResourceQuota": "resourcequotas", "LimitRange": "limitranges", "ServiceAccount": "serviceaccounts",
-    "Role": "roles", "RoleBinding": "rolebindings", "ConfigMap": "configmaps", "Secret": "secrets",
-    "NetworkPolicy": "networkpolicies", "Service": "services", "Deployment": "deployments",
-    "StatefulSet": "statefulsets", "DaemonSet": "daemonsets", "Job": "jobs", "CronJob": "cronjobs",
-    "HorizontalPodAutoscaler": "horizontalpodautoscalers", "PodDisruptionBudget": "poddisruptionbudgets",
-    "Ingress": "ingresses",
+    "LimitRange": "limitranges", "ServiceAccount": "serviceaccounts", "Role": "roles", "RoleBinding": "rolebindings",
+    "ConfigMap": "configmaps", "Secret": "secrets", "NetworkPolicy": "networkpolicies", "Service": "services",
+    "Deployment": "deployments", "StatefulSet": "statefulsets", "DaemonSet": "daemonsets", "Job": "jobs",
+    "CronJob": "cronjobs", "HorizontalPodAutoscaler": "horizontalpodautoscalers",
+    "PodDisruptionBudget": "poddisruptionbudgets", "Ingress": "ingresses", "ResourceQuota": "resourcequotas",
 }  # fmt: skip
-"""The kinds that are recorded, in the order in which they are created: what others refer to first."""
+"""The kinds that are recorded, in the order in which they are created: what others refer to first, and quotas last, as
+until its status is written a quota forbids all that it counts."""
 OF_CLUSTER = (
     "Namespace", "ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition", "PersistentVolume", "PriorityClass",
     "StorageClass",
 )  # fmt: skip
 """Kinds of manifests that are in no namespace, and so are not lost with one."""
+TEMPLATED = ("Deployment", "StatefulSet", "DaemonSet")
 RESTORED = {*ORDER, "ReplicaSet"}
 HELM, TOKEN = "helm.sh/release.v1", "kubernetes.io/service-account-token"
 _OF_SERVER = (
@@ -42,8 +43,14 @@ _OF_CONTROLLERS = (
     "kubernetes.io/service-account.uid", "batch.kubernetes.io/",
 )  # fmt: skip
 _OF_JOBS = ("controller-uid", "job-name", "batch.kubernetes.io/controller-uid", "batch.kubernetes.io/job-name")
-_OF_TOOLS = ("kubectl.kubernetes.io/last-applied-configuration", "velero.io/")
-"""Notes of tools about themselves, which are given back and not compared."""
+_OF_TOOLS = (
+    "app.kubernetes.io/managed-by", "argocd.argoproj.io/installation-id", "argocd.argoproj.io/instance",
+    "argocd.argoproj.io/tracking-id", "helm.toolkit.fluxcd.io/name", "kubectl.kubernetes.io/last-applied-configuration",
+    "kubectl.kubernetes.io/restartedAt", "kustomize.toolkit.fluxcd.io/checksum", "kustomize.toolkit.fluxcd.io/name",
+    "meta.helm.sh/", "velero.io/",
+)  # fmt: skip
+"""Notes of tools about themselves, which are given back and not compared: kubectl, Helm, Argo CD, Flux and Velero write
+them when they apply what is written, or restart it."""
 
 
 def api_version(resource: str) -> str:
@@ -151,14 +158,28 @@ def compared(objects: Mapping[Name, Obj]) -> dict[Name, Obj]:
     return {name: _bare(name, obj) for name, obj in objects.items() if obj.get("type") != HELM}
 
 
-def _bare(name: Name, obj: Obj) -> Obj:
-    metadata = dict(obj["metadata"])
+def notes(was: Obj, is_: Obj) -> Obj:
+    """A merge patch of the metadata that gives back the notes of tools; empty where nothing of them is otherwise."""
+    change: Obj = {}
     for part in ("labels", "annotations"):
-        metadata[part] = _without(metadata.get(part), _OF_TOOLS)
-    found = {**obj, "metadata": metadata}
+        had, has = was["metadata"].get(part) or {}, is_["metadata"].get(part) or {}
+        if lost := {key: one for key, one in had.items() if key.startswith(_OF_TOOLS) and has.get(key) != one}:
+            change[part] = lost
+    return change
+
+
+def _bare(name: Name, obj: Obj) -> Obj:
+    found = {**obj, "metadata": _unnoted(obj["metadata"])}
+    template = (obj.get("spec") or {}).get("template") if name.kind in TEMPLATED else None
+    if template and template.get("metadata"):
+        found["spec"] = {**obj["spec"], "template": {**template, "metadata": _unnoted(template["metadata"])}}
     if found.get("type") == TOKEN:
         found.pop("data", None)
     return without_addresses(found) if name.kind == "Service" else found
+
+
+def _unnoted(metadata: Obj) -> Obj:
+    return {**metadata, **{part: _without(metadata.get(part), _OF_TOOLS) for part in ("labels", "annotations")}}
 
 
 def _manifests(objects: Mapping[Name, Obj]) -> list[Manifest]:

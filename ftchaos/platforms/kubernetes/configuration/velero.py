@@ -26,6 +26,12 @@ TAKEN_S = 10.0
 """Within this time a Velero that runs begins with a Restore; it looks at new ones at once."""
 LIMITS = ("labelSelector", "orLabelSelectors", "includedResources", "includedNamespaceScopedResources")
 """Whatever makes a backup hold a part of a namespace alone."""
+EXCLUSIONS = ("excludedResources", "excludedNamespaceScopedResources")
+SPARED = {
+    "endpoints", "endpointslices", "endpointslices.discovery.k8s.io", "events", "events.events.k8s.io", "leases",
+    "leases.coordination.k8s.io", "pods", "replicasets", "replicasets.apps",
+}  # fmt: skip
+"""What a backup may leave out, as the cluster makes it again of what it holds."""
 
 
 def backups(access: Access, space: str) -> list[Obj]:
@@ -66,6 +72,7 @@ def _holds(backup: Mapping[str, Any], namespaces: Sequence[str]) -> bool:
     excluded = spec.get("excludedNamespaces") or []
     held = all(("*" in included or one in included) and one not in excluded for one in namespaces)
     limited = any(spec.get(one) not in (None, [], {}, ["*"]) for one in LIMITS)
+    limited |= any(str(one).lower() not in SPARED for key in EXCLUSIONS for one in spec.get(key) or ())
     complete = status.get("phase") == "Completed" and "deletionTimestamp" not in backup["metadata"]
     return complete and held and not limited
 
