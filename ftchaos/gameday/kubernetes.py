@@ -21,6 +21,7 @@ from ftchaos.platforms.kubernetes.place import IN_CLUSTER, OWN_NODE
 
 USER = 10001
 LONGEST_NAME = 52
+LABELS = {"app.kubernetes.io/name": "ftchaos", "app.kubernetes.io/component": "gameday"}
 PRIMARY = "primary"
 """What the option ``zone`` says for that of the MySQL primary, whichever it is."""
 VERDICTS = (1, 2, 3, 4, 5, 70)
@@ -84,7 +85,7 @@ def documents(wanted: Wanted) -> list[dict[str, Any]]:
                 "startingDeadlineSeconds": wanted.late_s,
                 "successfulJobsHistoryLimit": 3,
                 "failedJobsHistoryLimit": 3,
-                "jobTemplate": {"metadata": {"labels": _labels(wanted)}, "spec": _job(wanted, reaches_api)},
+                "jobTemplate": {"metadata": {"labels": LABELS}, "spec": _job(wanted, reaches_api)},
             },
         ),
     ]
@@ -102,7 +103,7 @@ def _roles(wanted: Wanted) -> list[dict[str, Any]]:
     allowed = policy.documents("faults", given.namespaces, secrets=given.secrets, lease_namespace=given.lease_namespace)
     for role in allowed:
         bound = policy.binding(role, wanted.name, wanted.namespace)
-        bound["metadata"] = {**bound["metadata"], "labels": _labels(wanted)}
+        bound["metadata"] = {**bound["metadata"], "labels": LABELS}
         if role["metadata"]["name"] != policy.LEASE_ROLE:
             role["metadata"] = bound["metadata"]
             bound["roleRef"]["name"] = wanted.name
@@ -119,7 +120,7 @@ def _job(wanted: Wanted, reaches_api: bool) -> dict[str, Any]:
             "rules": [_final("gameday", [*VERDICTS, steps.INTERRUPTED]), _final("recover", VERDICTS)],
         },
         "activeDeadlineSeconds": wanted.longest_s,
-        "template": {"metadata": {"labels": _labels(wanted)}, "spec": _pod(wanted, reaches_api)},
+        "template": {"metadata": {"labels": LABELS}, "spec": _pod(wanted, reaches_api)},
     }
 
 
@@ -209,9 +210,5 @@ def _container(wanted: Wanted, name: str, arguments: list[str]) -> dict[str, Any
 
 
 def _object(wanted: Wanted, version: str, kind: str, **rest: Any) -> dict[str, Any]:
-    metadata = {"name": wanted.name, "namespace": wanted.namespace, "labels": _labels(wanted)}
+    metadata = {"name": wanted.name, "namespace": wanted.namespace, "labels": LABELS}
     return {"apiVersion": version, "kind": kind, "metadata": metadata, **rest}
-
-
-def _labels(wanted: Wanted) -> dict[str, str]:
-    return {"app.kubernetes.io/name": "ftchaos", "app.kubernetes.io/component": "gameday"}

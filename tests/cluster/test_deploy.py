@@ -21,6 +21,7 @@ from ftchaos import config as configuration
 from ftchaos import definitions, fleet
 from ftchaos.cli.policy import policy
 from ftchaos.errors import Invalid, Refused
+from ftchaos.gameday import kubernetes as gameday
 from ftchaos.platforms.aws import access as aws_access
 from ftchaos.platforms.aws.copies import methods
 from ftchaos.platforms.findings import Unread
@@ -355,6 +356,7 @@ def test_databases_outside_of_the_cluster_are_reached_by_drills_and_by_experimen
     ]
 
     assert ["experiment", "fleet"] == chosen
+    assert selects(databases["spec"]["podSelector"], gameday.LABELS)
     assert [3306, 6379] == [one["port"] for one in databases["spec"]["egress"][0]["ports"]]
     assert [True, False] == [databases in build(_folder(name)) for name in ("fleet", "experiment")]
 
