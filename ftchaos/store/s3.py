@@ -37,7 +37,7 @@ from ftchaos.store.summary import Summary
 _LINK = re.compile(r"chain/(\d{10})\.json")
 _TRIED = "tried"
 _MARK = b"ftchaos may put evidence here\n"
-_ALLOW = "allow s3:ListBucket, s3:GetObject and s3:PutObject there: `ftchaos policy aws --reports s3://BUCKET/PREFIX`"
+_ALLOW = "what must be allowed, `ftchaos policy aws --reports s3://BUCKET/PREFIX` prints"
 _BLOCK = 100
 _TRIES = 50
 
@@ -115,7 +115,9 @@ class S3Store:
             if self._bucket.get(_TRIED) is None:
                 raise Unreachable(f"{self.location}/{_TRIED} was put and is not there", "check the bucket's policy")
         except Inconclusive as error:
-            raise Refused(f"the evidence of a run could not be kept: {error.fact}", _ALLOW) from error
+            raise Refused(
+                f"the evidence of a run could not be kept: {error.fact}", f"{error.hint}; {_ALLOW}"
+            ) from error
 
     def publish(self, folder: Path) -> None:
         """Put a run that is complete in a local folder into the bucket, or go on where that was interrupted.

@@ -160,7 +160,8 @@ def test_ordinary_user_without_a_home_runs_what_the_commands_built(tree: Path) -
 def test_package_lies_in_the_image_itself_and_only_the_one_folder_was_written_to(tree: Path) -> None:
     before = {str(path) for path in (tree / "opt").rglob("*")}
     (config := tree / "data" / "ftchaos.yaml").write_text((ROOT / "deploy" / "base" / "ftchaos.yaml").read_text())
-    done = run(tree, "policy", "kubernetes", "--kind", "read", "--environment", "staging", "--config", str(config))
+    asked = ["--environment", "staging", "--account", "ftchaos/ftchaos-read", "--config", str(config)]
+    done = run(tree, "policy", "kubernetes", "--kind", "read", *asked)
     where = run(tree, "experiment", "list", "--json")
 
     assert (ROOT / "deploy" / "components" / "read" / "roles.yaml").read_text().endswith(done.stdout)
