@@ -37,11 +37,13 @@ WHERE_GIVEN = ("count", "instance", "label")
 
 
 def fail_zone(zone: str = "primary", manner: str = "outage") -> str:
-    """Let a zone lose its power, or cut it off.
+    """Let a zone lose its power, cut it off, or take it away in another manner that the platform knows.
 
     Args:
-        zone: its name, or ``primary`` for that of the MySQL primary.
-        manner: ``outage``, ``partition``, ``partition-in`` or ``partition-out``.
+        zone: its name, or ``primary`` for that of the MySQL primary; on Kubernetes, where no server says who that is,
+            and for a drain, that with most of the application's pods.
+        manner: ``outage``, ``partition``, ``partition-in``, ``partition-out``, on Kubernetes ``drain``, ``nodes`` or
+            ``out-of-service``, on AWS ``power``.
     """
     return _inject("fail_zone", zone=zone, manner=manner)
 

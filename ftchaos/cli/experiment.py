@@ -49,7 +49,9 @@ def experiment_show(name: str) -> None:
 @click.option("--all", "everything", is_flag=True, help="Run every experiment, one after the other.")
 @click.option("--matrix", is_flag=True, help="Run it as kill, lag and partition, as configured and weaker.")
 @click.option("--pair", is_flag=True, help="Run the managed failover as well, and report the difference.")
-@click.option("--zone", metavar="ZONE", help="The zone to take; else that of the MySQL primary.")
+@click.option(
+    "--zone", metavar="ZONE", help="The zone to take; else that of the MySQL primary, where one is known; see `show`."
+)
 @click.option("--manner", metavar="MANNER", help="How the fault is done: kill, lag, partition, ...; see `show`.")
 @click.option(
     "--durability",

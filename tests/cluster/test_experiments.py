@@ -69,6 +69,14 @@ def test_a_preview_names_the_targets_and_changes_nothing(stage: Stage) -> None:
     assert [] == stage.place.runs()
 
 
+def test_a_zone_that_nobody_named_is_that_of_the_mysql_primary(stage: Stage) -> None:
+    (mysql,) = stage.app.ready(DB, "mysql")
+    done = stage.run("zone-outage", "--dry-run", "--json")
+
+    assert 0 == done.exit_code, done.stderr
+    assert done.json["faults"] == [f"{_zone_of(mysql)}, where the MySQL primary {DB}/mysql-0 is, lost its power"]
+
+
 @pytest.mark.parametrize(
     ("name", "variable", "value", "said"),
     [

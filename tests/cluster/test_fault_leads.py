@@ -170,3 +170,25 @@ def test_pods_that_are_deleted_and_made_anew_leave_nothing_of_the_cut(app: Stand
 
     assert [] == app.all("networking.k8s.io/v1", "NetworkPolicy", SPACE)
     assert 3 == len(pods(app, "redis"))
+
+
+@pytest.mark.parametrize("manner", ["outage", "partition"])
+def test_a_zone_that_nobody_named_is_that_of_the_mysql_primary(app: Standin, manner: str) -> None:
+    def leads(every: Sequence[Pod]) -> dict[str, str]:
+        return {f"{SPACE}/redis-1": "mysql-primary", f"{SPACE}/redis-2": "mysql-replica"}
+
+    found = survey.take(reach(app), ask=leads)
+    harm = faults.find("fail_zone").plan(found, manner=manner)
+
+    assert "b" == harm.undo["zone"]
+    assert harm.clause.startswith(f"b, where the MySQL primary {SPACE}/redis-1 is, ")
+
+
+@pytest.mark.parametrize("leading", [[], ["redis-1", "redis-2"]])
+def test_where_nobody_or_several_lead_the_clause_says_that_it_is_the_zone_with_most_pods(
+    app: Standin, leading: list[str]
+) -> None:
+    found = survey.take(reach(app), ask=lambda every: {f"{SPACE}/{one}": "mysql-primary" for one in leading})
+
+    assert faults.find("fail_zone").plan(found).clause.startswith("a, where most of the application's pods are, ")
+    assert faults.find("fail_zone").plan(found, zone="c").clause.startswith("c lost its power")

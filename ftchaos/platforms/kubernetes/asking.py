@@ -18,7 +18,7 @@ from pymysql.err import MySQLError
 
 from ftchaos.errors import FtchaosError
 from ftchaos.mysql.session import Session, rows
-from ftchaos.platforms.kubernetes.inventory import Pod
+from ftchaos.platforms.kubernetes.inventory import MYSQL_PRIMARY, Pod
 from ftchaos.workload import cluster
 from ftchaos.workload.cluster import Address
 from ftchaos.workload.link import Link, Manner
@@ -26,7 +26,7 @@ from ftchaos.workload.resp import Refusal, Reply, command
 
 ASK_S = 5.0
 AT_ONCE = 16
-PRIMARY, REPLICA, UNCLEAR = "mysql-primary", "mysql-replica", "mysql-unclear"
+PRIMARY, REPLICA, UNCLEAR = MYSQL_PRIMARY, "mysql-replica", "mysql-unclear"
 MASTER, SLAVE = "redis-master", "redis-replica"
 
 SELF = "SELECT @@hostname AS host, USER() AS asker, @@GLOBAL.read_only AS read_only"

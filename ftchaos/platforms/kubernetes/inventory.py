@@ -20,6 +20,8 @@ NAME_LABEL = "kubernetes.io/metadata.name"
 COMPONENT_LABEL = "app.kubernetes.io/component"
 OUT_OF_SERVICE_TAINT = "node.kubernetes.io/out-of-service"
 MIRROR = "kubernetes.io/config.mirror"
+PRIMARY = "primary"  # in place of a zone's name
+MYSQL_PRIMARY = "mysql-primary"
 COUNTED = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet")
 """The kinds whose pods come back, so that a heal waits for them; those of a Job end by themselves."""
 
@@ -133,18 +135,29 @@ class Inventory:
     def zone_of(self, pod: Pod) -> str:
         return next((one.zone for one in self.nodes if one.name == pod.node), "")
 
-    def zone(self, wanted: str) -> str:
-        """A zone by its name, or for ``primary`` the one with most of the application's pods.
+    def zone(self, wanted: str) -> tuple[str, str]:
+        """A zone by its name, and why it was chosen, as a clause; empty where it was named.
+
+        Args:
+            wanted: or ``primary``: that of the MySQL primary, where the servers were asked and one leads, else the one
+                with most of the application's pods.
 
         Raises:
             Invalid: there is no such zone.
         """
         counts = {zone: sum(self.zone_of(pod) == zone for pod in self.pods) for zone in self.zones}
-        chosen = max(counts, key=lambda zone: counts[zone], default="") if wanted == "primary" else wanted
+        chosen, why = wanted, ""
+        if wanted == PRIMARY:
+            leading = [pod for pod in self.pods if self.roles.get(pod.full_name) == MYSQL_PRIMARY]
+            if len(leading) == 1 and self.zone_of(leading[0]):
+                chosen, why = self.zone_of(leading[0]), f"where the MySQL primary {leading[0].full_name} is"
+            else:
+                chosen = max(counts, key=lambda zone: counts[zone], default="")
+                why = "where most of the application's pods are"
         if chosen not in counts:
             named = f"no node is in the zone {chosen!r}" if chosen else f"no node has the label {ZONE_LABEL}"
             raise Invalid(named, f"choose {', '.join(counts)}" if counts else "label the nodes with their zones")
-        return chosen
+        return chosen, why
 
     def ensure_clients_outside(self, zone: str) -> None:
         """Refuse to harm the zone that the ledger's own clients are in, when these run as pods of this cluster.

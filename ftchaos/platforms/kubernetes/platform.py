@@ -25,9 +25,9 @@ from ftchaos.platforms.base import Address, Event, Harm, Progress, Recovery, Sca
 from ftchaos.platforms.kubernetes import events, faults, forward, heals, lease, sight, standing, survey
 from ftchaos.platforms.kubernetes.access import IN_CLUSTER, Access, ApiFailed, Call, Place, Unanswered
 from ftchaos.platforms.kubernetes.cache import Cache
-from ftchaos.platforms.kubernetes.calls import BY_POLICY, CUT_OFF, OF_NODES, PARTITION
+from ftchaos.platforms.kubernetes.calls import BY_POLICY, CUT_OFF, DRAIN, OF_NODES, PARTITION
 from ftchaos.platforms.kubernetes.faults import autoscaler
-from ftchaos.platforms.kubernetes.inventory import Inventory
+from ftchaos.platforms.kubernetes.inventory import PRIMARY, Inventory, Pod
 from ftchaos.platforms.kubernetes.servers import Servers
 from ftchaos.platforms.recorder import RUN, Recorder
 
@@ -196,7 +196,10 @@ class KubernetesPlatform:
         self._ensure_possible()
         found = faults.find(fault)
         ensure_taken(fault, found.plan, arguments, "Kubernetes")
-        inventory = self._look(everywhere=arguments.get("manner") in OF_NODES, ask=fault in OF_LEADERS)
+        ask = self._servers.roles if fault in OF_LEADERS else None
+        if fault == "fail_zone" and arguments.get("zone", PRIMARY) == PRIMARY and arguments.get("manner") != DRAIN:
+            ask = self._servers.mysql  # a drain is of whichever zone has most to lose
+        inventory = self._look(everywhere=arguments.get("manner") in OF_NODES, ask=ask)
         cache = self._cache()
         harm = found.plan(inventory, **arguments)
         faults.ensure_allowed(self._access, harm)
@@ -322,14 +325,15 @@ class KubernetesPlatform:
             raise Invalid(f"the environment {self.options.environment!r} has no lab {self.options.lab!r}", NO_LAB)
         assert self._mysql.secret
 
-    def _look(self, *, everywhere: bool = False, ask: bool = False) -> Inventory:
+    def _look(
+        self, *, everywhere: bool = False, ask: Callable[[Sequence[Pod]], Mapping[str, str]] | None = None
+    ) -> Inventory:
         """The inventory as it is now.
 
         Args:
-            ask: whether to ask the databases who leads.
+            ask: asks databases who leads.
         """
-        roles = self._servers.roles if ask else None
-        found = survey.of(self._access, self.settings, everywhere=everywhere, ask=roles)
+        found = survey.of(self._access, self.settings, everywhere=everywhere, ask=ask)
         cache = self._servers.cache
         self._inventory = replace(found, shards=cache.leads) if cache else found
         return self._inventory

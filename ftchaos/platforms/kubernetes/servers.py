@@ -56,7 +56,7 @@ class Servers:
         Raises:
             Refused, Invalid: see :func:`ftchaos.platforms.kubernetes.cache.find`.
         """
-        found = self._mysql(every)
+        found = self.mysql(every)
         if self.given_redis is not None:
             found |= self.find_cache(every, self.given_redis).roles
         return found
@@ -71,7 +71,8 @@ class Servers:
         if "ways" in self.__dict__:
             self.ways.end()
 
-    def _mysql(self, every: Sequence[Pod]) -> dict[str, str]:
+    def mysql(self, every: Sequence[Pod]) -> dict[str, str]:
+        """The same of MySQL alone; empty where the configuration names no Service of it."""
         if self.given_mysql.service is None:
             return {}
         namespace, _, service = self.given_mysql.service.partition("/")

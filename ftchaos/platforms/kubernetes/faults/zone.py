@@ -35,7 +35,7 @@ def plan(inventory: Inventory, zone: str = "primary", manner: str = OUTAGE) -> H
     """What falls with a zone.
 
     Args:
-        zone: its name, or ``primary`` for that with most of the application's pods.
+        zone: its name, or ``primary``, see :meth:`Inventory.zone`; the clause says which rule chose it.
         manner: ``drain``: its nodes take nothing new, and the pods are evicted as their budgets allow. ``outage``: its
             nodes take nothing new, not even of a DaemonSet, and the pods are deleted without grace. ``nodes``: the
             nodes are deleted from the cluster. ``out-of-service``: its nodes get the taint of that name, by which
@@ -47,7 +47,7 @@ def plan(inventory: Inventory, zone: str = "primary", manner: str = OUTAGE) -> H
     """
     if manner not in CLAUSES:
         raise Invalid(f"a zone of Kubernetes cannot fail in the manner {manner!r}", f"choose {', '.join(CLAUSES)}")
-    chosen = inventory.zone(zone)
+    chosen, why = inventory.zone(zone)
     inventory.ensure_clients_outside(chosen)
     there = [one for one in inventory.nodes if one.zone == chosen]
     taken = [one for one in there if one.allowed]
@@ -71,7 +71,7 @@ def plan(inventory: Inventory, zone: str = "primary", manner: str = OUTAGE) -> H
     }  # fmt: skip
     left_out = ", ".join(f"{name} is left out: {why}" for name, why in spared.items())
     return Harm(
-        CLAUSES[manner].format(zone=chosen) + (f" ({left_out})" if left_out else ""),
+        CLAUSES[manner].format(zone=f"{chosen}, {why}," if why else chosen) + (f" ({left_out})" if left_out else ""),
         tuple(_targets(inventory, chosen, taken, hit, manner)),
         signs.of(inventory, hit, staying=manner == PARTITION, lasting=manner in (NODES, *POLITE)),
         undo,
