@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import time
+
+from ftchaos.clock import now
+from ftchaos.components import LATE_S, jobs
 from ftchaos.platforms.base import Step
-from ftchaos.run import current
+from ftchaos.run import Run, current
 
 __all__ = ["audit_stores", "audit_writes", "compare_servers"]
+
+LOOK_S = 0.25
 
 
 def audit_writes() -> str:
@@ -34,13 +40,24 @@ def audit_stores() -> str:
     run.require("settle")
     run.progress.note("audit: looking for every acknowledged write in every store")
     run.traffic.end_writers()
+    ended_at = now()
     found = run.traffic.audit(run.platform.survivors, run.fault_at(), run.platform.traffic())
-    run.traffic.read_work(run.platform.survivors)
+    _await_work(run, ended_at + LATE_S)
     lost = {kind: loss.classes.lost for kind, loss in found.stores.items() if loss.classes.lost}
     summary = f"{found.total.lost:,} of {found.total.acknowledged:,} acknowledged writes were lost"
     summary += "".join(f"; {kind}: {count:,}" for kind, count in lost.items())
     run.keep("audit", Step(summary))
     return summary
+
+
+def _await_work(run: Run, until_at: float) -> None:
+    """Read what became of the work of every upload, until all is done or the last of it is late: not before then."""
+    while True:
+        run.traffic.read_work(run.platform.survivors)
+        found = jobs(run.traffic.seen(run.record.clock), run.fault_at())
+        if found is None or not found.pending or now() > until_at:
+            return
+        time.sleep(LOOK_S)
 
 
 def compare_servers() -> str:
