@@ -148,7 +148,7 @@ def test_a_zone_that_fails_is_proven_measured_audited_and_given_back(stage: Stag
 
 def test_a_zone_that_is_drained_ends_its_pods_politely_and_takes_them_again(stage: Stage) -> None:
     # Of as many requests as that takes, those under way when a pod ends are within the budget.
-    stage.configure(sustain="4s")
+    stage.configure(sustain="2s")
     before = stage.whole()
     done = stage.run("zone-drain", "--zone", _zone_beside(stage), "--json")
     found = json.loads(done.stdout)

@@ -14,7 +14,7 @@ from ftchaos.components import Seen, Work
 from ftchaos.ledger import Ledger, Outcome, WriterLedger, write_id
 from ftchaos.run import Run
 
-UPLOAD = write_id(1, 0)
+UPLOAD = write_id(1, 1)
 
 
 @dataclass
