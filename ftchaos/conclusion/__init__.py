@@ -56,6 +56,7 @@ def conclude(folder: Path) -> evidence.Evidence:
         service=timeline.service(raw),
         series=timeline.series(raw),
         components=timeline.components(raw),
+        workloads=timeline.workloads(raw),
         jobs=None
         if raw.jobs is None
         else evidence.Jobs(**{**vars(raw.jobs), "drained_at": raw.iso(raw.jobs.drained_at)}),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from ftchaos import evidence, sampled
 from ftchaos import recovery as recovering
 from ftchaos.conclusion.raw import Raw, watched_s, when_restored
@@ -10,6 +12,8 @@ from ftchaos.sampled import Sampled
 EDGE_S = 5.0
 # By the component whose sampler stands for the service.
 THROUGH = {"api": "the public address", "database": "the database's own address, as nothing was uploaded"}
+TROUBLE = ("stuck", "unschedulable")
+"""What a platform says of a workload that does not come back."""
 SERIES = {"api": "uploads through the public address", "database": "writes to the database"}
 
 
@@ -117,15 +121,31 @@ def components(raw: Raw) -> list[evidence.Component]:
                 unavailable_s=did.unavailable_s,
                 success_ratio=did.success_ratio,
                 p95_ms=did.p95_ms,
-                marks=[
-                    evidence.Mark(name=said["name"], at=record.clock.iso(said["at"]), detail=said["detail"])
-                    for said in record.said
-                    if said["component"] == one.name
-                ],
+                marks=_marks(raw, one.name),
                 series=_series_of(raw, one.name, one.operations) if len(one.operations) else None,
             )
         )
     return found
+
+
+def workloads(raw: Raw) -> list[evidence.Workload]:
+    """What nobody samples and what does not come back, in the order in which the platform told of it."""
+    known = {one.name for one in raw.timelines}
+    names = [one["component"] for one in raw.record.said if one["name"] in TROUBLE]
+    return [
+        evidence.Workload(name=name, marks=_marks(raw, name, TROUBLE))
+        for name in dict.fromkeys(names)
+        if name not in known
+    ]
+
+
+def _marks(raw: Raw, component: str, names: Collection[str] = ()) -> list[evidence.Mark]:
+    """What the system said of a component: all, or what has one of these names."""
+    return [
+        evidence.Mark(name=said["name"], at=raw.record.clock.iso(said["at"]), detail=said["detail"])
+        for said in raw.record.said
+        if said["component"] == component and (not names or said["name"] in names)
+    ]
 
 
 def _series_of(raw: Raw, name: str, operations: Sampled) -> evidence.Series:

@@ -45,6 +45,7 @@ from ftchaos.evidence.record import (
     Undo,
     Verification,
     Witness,
+    Workload,
 )
 from ftchaos.evidence.scaling import Scaling
 from ftchaos.evidence.sentence import sentence
@@ -85,6 +86,7 @@ __all__ = [
     "Undo",
     "Verification",
     "Witness",
+    "Workload",
     "buckets",
     "read",
     "schema",

@@ -226,6 +226,13 @@ class Component(Part):
     series: Series | None = None
 
 
+class Workload(Part):
+    """What the platform said of a workload whose service nobody samples, where it does not come back."""
+
+    name: Text
+    marks: UpTo20[Mark]
+
+
 class Jobs(Part):
     """What became of the work that acknowledged uploads put into the queue."""
 
@@ -406,6 +413,7 @@ class Evidence(Part):
     service: Service = Service()
     series: UpTo20[Series] = []
     components: UpTo20[Component] = []
+    workloads: UpTo20[Workload] = []
     jobs: Jobs | None = None
     scaling: Scaling | None = None
     steps: UpTo200[Step] = []

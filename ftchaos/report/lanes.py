@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from ftchaos.evidence import Component, Evidence
+from ftchaos.evidence import Component, Evidence, Workload
 from ftchaos.evidence.sentence import kept, moment, unwell_s
 from ftchaos.report.charts import Tick, time_ticks
 from ftchaos.report.outage import Span, area
@@ -270,8 +270,8 @@ def table_words(component: Component, evidence: Evidence) -> dict[str, str]:
     return {**found, "Unavailable": duration(component.unavailable_s)}
 
 
-def said_words(component: Component, evidence: Evidence) -> str:
-    """What a component said of itself, in one line."""
+def said_words(component: Component | Workload, evidence: Evidence) -> str:
+    """What a component said of itself, or the platform of a workload, in one line."""
     parts = []
     for mark in component.marks:
         seconds = since_fault(evidence, mark.at)

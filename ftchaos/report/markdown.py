@@ -40,6 +40,7 @@ def render(evidence: Evidence) -> str:
         *_promises(evidence),
         *_scaling(evidence),
         *_components(evidence),
+        *_workloads(evidence),
         *_phases(evidence),
         *_data(evidence),
         *_afterwards(evidence),
@@ -92,6 +93,12 @@ def _scaling(evidence: Evidence) -> Iterable[str]:
     if rows := wording.scaling_rows(evidence):
         yield "## The autoscaler under the load"
         yield _table(("", ""), rows)
+
+
+def _workloads(evidence: Evidence) -> Iterable[str]:
+    if evidence.workloads:
+        yield "## What else was stuck"
+        yield "\n".join(f"- {safe(f'{one.name}: {lanes.said_words(one, evidence)}')}" for one in evidence.workloads)
 
 
 def _components(evidence: Evidence) -> Iterable[str]:

@@ -17,7 +17,7 @@ from ftchaos.errors import Inconclusive
 from ftchaos.options import Options
 from ftchaos.platforms import heal
 from ftchaos.platforms.base import Harm
-from ftchaos.platforms.kubernetes import faults, survey
+from ftchaos.platforms.kubernetes import events, faults, survey
 from ftchaos.platforms.kubernetes.access import Access, Place
 from ftchaos.platforms.kubernetes.faults import pods, settling, zone
 from ftchaos.platforms.kubernetes.platform import KubernetesPlatform
@@ -110,3 +110,24 @@ def test_a_budget_that_forbids_every_eviction_is_named_where_the_drain_ends(
     assert f"{min(harm.signs)} was not, within 0.6 s: Cannot evict pod" in ended.value.fact
     assert "needs 6 healthy pods and has 6 currently" in ended.value.fact
     assert "the damage is not seen" in ended.value.fact
+
+
+def test_a_pod_of_any_stateful_set_that_stays_terminating_is_told_once_its_grace_is_over(
+    cluster: Standin, access: Access
+) -> None:
+    cluster.create(manifests.workload("StatefulSet", "redis", 1, SPACE))
+    cluster.until(lambda: sum(one.ready for one in survey.take(access).pods) == 10, "all of them")
+    every = {one.name: one for one in survey.take(access).pods}
+    cluster.kill_nodes(*{every[name].node for name in ("redis-0", "db-0")})
+    fault_at = now()
+    for name in ("redis-0", "db-0"):
+        cluster.core.delete_namespaced_pod(name, SPACE, grace_period_seconds=300)  # three seconds here
+
+    def stuck() -> dict[str, str]:
+        known = {one.uid for one in every.values()}
+        return {one.component: one.detail for one in events.read(access, known, fault_at) if one.name == "stuck"}
+
+    assert {} == stuck()
+    cluster.until(lambda: len(stuck()) == 2, "both are stuck", 30)
+    assert {"database", f"StatefulSet {SPACE}/redis"} == stuck().keys()
+    assert "kubectl delete pod redis-0" in stuck()[f"StatefulSet {SPACE}/redis"]

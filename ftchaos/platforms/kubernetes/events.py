@@ -21,7 +21,10 @@ from ftchaos.platforms.kubernetes.inventory import COMPONENT_LABEL, owner
 if TYPE_CHECKING:
     from ftchaos.platforms.kubernetes.access import Access
 
-COMPONENT_OF = {"api": "api", "websocket": "websocket", "worker": "queue", "mysql": "database", "database": "database"}
+COMPONENT_OF = {
+    "api": "api", "websocket": "websocket", "worker": "queue",
+    "mysql": "database", "database": "database", "db": "database",
+}  # fmt: skip
 """By the tier of a pod: its label, or the name of what controls it."""
 RESOLUTION_S = 1.0
 STATED = "to the second"
@@ -32,6 +35,9 @@ def read(
 ) -> list[Event]:
     """What the cluster did since an instant, in order.
 
+    Of a StatefulSet that nobody samples only the pods are told that stay Terminating or cannot be placed, under its
+    own name.
+
     Args:
         known: uids of the pods that were there before; what the others did is the recovery.
         shards: see :attr:`ftchaos.platforms.kubernetes.inventory.Inventory.shards`.
@@ -41,10 +47,13 @@ def read(
     for pod in survey.every(access, "pods", access.place.namespaces):
         shard = shards.get(f"{pod['metadata']['namespace']}/{pod['metadata']['name']}")
         component = f"cache-{shard}" if shard else component_of(pod)
-        if component and pod["metadata"]["uid"] not in known:
+        whose, is_new = component or _stateful(pod), pod["metadata"]["uid"] not in known
+        if component and is_new:
             found += _of_new(pod, component, clock)
-        elif component and (said := _staying(pod)):
-            found.append(Event(clock.at(_instant(pod["metadata"]["deletionTimestamp"])), component, "stuck", said))
+        if whose and is_new:
+            found += _unplaced(pod, whose, clock)
+        if whose:
+            found += _staying(pod, whose, clock)
     found += _of_nodes(access.pages("nodes"), clock, since_at)
     return sorted(
         (Event(max(one.at, since_at), one.component, one.name, one.detail) for one in found), key=lambda one: one.at
@@ -70,15 +79,26 @@ def _of_new(pod: Mapping[str, Any], component: str, clock: Clock) -> Iterator[Ev
         if (at := _since(pod, name, "True")) is not None:
             node = (pod.get("spec") or {}).get("nodeName", "")
             yield Event(clock.at(at), component, word, f"{full_name} {name} on {node}, {STATED}")
+
+
+def _unplaced(pod: Mapping[str, Any], whose: str, clock: Clock) -> Iterator[Event]:
     if (at := _since(pod, "PodScheduled", "False")) is not None:
-        yield Event(clock.at(at), component, "unschedulable", f"{full_name}: {_said(pod, 'PodScheduled')}")
+        name = f"{pod['metadata']['namespace']}/{pod['metadata']['name']}"
+        yield Event(clock.at(at), whose, "unschedulable", f"{name}: {_said(pod, 'PodScheduled')}")
 
 
-def _staying(pod: Mapping[str, Any]) -> str:
-    """That a StatefulSet waits for its own pod to go, with the remedy; empty where it does not."""
-    if "deletionTimestamp" not in pod["metadata"]:
-        return ""
-    return settling.stuck(stock.pods([pod])).strip(" ()")
+def _staying(pod: Mapping[str, Any], whose: str, clock: Clock) -> Iterator[Event]:
+    """That a StatefulSet waits for its own pod to go though its grace is over, with the remedy."""
+    if "deletionTimestamp" in pod["metadata"]:
+        ended_at = clock.at(_instant(pod["metadata"]["deletionTimestamp"]))  # its grace is in it
+        if clock.monotonic_s > ended_at + RESOLUTION_S and (said := settling.stuck(stock.pods([pod]))):
+            yield Event(ended_at, whose, "stuck", said.strip(" ()"))
+
+
+def _stateful(pod: Mapping[str, Any]) -> str:
+    """The StatefulSet that a pod is of, like ``StatefulSet app/redis``; empty for others."""
+    kind, _, name = owner(pod).partition("/")
+    return f"{kind} {pod['metadata']['namespace']}/{name}" if kind == "StatefulSet" else ""
 
 
 def _of_nodes(nodes: Iterator[Mapping[str, Any]], clock: Clock, since_at: float) -> Iterator[Event]:
