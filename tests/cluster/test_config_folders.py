@@ -89,7 +89,10 @@ def test_kustomization_of_a_repository_is_told_by_its_place_in_it(place: Place) 
     found = drifted(place)
 
     assert "unknown" == found.status
-    assert found.seen.startswith("deploy/app.yaml is to be rendered first; kubectl kustomize deploy >")
+    assert found.seen.startswith(
+        "deploy/app.yaml is to be rendered first; in the repository, whose manifests are taken"
+    )
+    assert found.seen.endswith("kubectl kustomize deploy > rendered.yaml")
 
 
 def _run(kind: str, name: str, hook: str = "") -> Obj:

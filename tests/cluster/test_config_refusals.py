@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+import yaml
 from cluster import velero
 from cluster.configured import SPACE, Place, application, leases, told
 from cluster.roles import bound
 
+from ftchaos import planning
 from ftchaos.errors import FtchaosError, Locked, Refused
 from ftchaos.platforms.kubernetes import drift, lease
 from ftchaos.platforms.kubernetes.access import Access
@@ -100,6 +102,19 @@ def test_what_could_not_be_put_back_is_refused_before_anything_is_touched(which:
     with pytest.raises(Refused, match=words):
         place.run()
     assert before == place.state()
+
+
+@pytest.mark.parametrize(("radius", "words"), [({"share": 0.5}, "the fault would hit 1 of 1 namespace"), ({}, "")])
+def test_share_that_is_configured_holds_for_namespaces_too(radius: dict[str, float], words: str, place: Place) -> None:
+    file = place.folder / "ftchaos.yaml"
+    said = yaml.safe_load(file.read_text())
+    said["environments"]["staging"]["blast_radius"] = {"zones": 1, **radius}
+    file.write_text(yaml.safe_dump(said))
+    if words:
+        with pytest.raises(Refused, match=words):
+            place.run()
+    else:
+        assert "that is all of 1" in " ".join(planning.preview(place.plan())["targets"])
 
 
 def test_what_the_comparison_does_not_know_again_is_not_lost(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -121,8 +121,7 @@ def not_ready(access: Access, loss: Loss) -> list[str]:
     An autoscaler may want fewer of its own by now, but none of less than its minimum, and none that it has not looked
     at yet: a manifest that leaves the replicas to it makes one.
     """
-    spaces, short = loss.namespaces, []
-    scaled = stock.floors(obj for name, obj in loss.objects.items() if name.kind == "HorizontalPodAutoscaler")
+    spaces, short, scaled = loss.namespaces, [], _scaled(loss)
     counts = stock.ready_counts(survey.pods(access, spaces), (one.name for one in survey.nodes(access)))
     wanted = survey.wanted(access, spaces)
     scalers = survey.every(access, "horizontalpodautoscalers", spaces) if scaled else []
@@ -141,12 +140,20 @@ def not_ready(access: Access, loss: Loss) -> list[str]:
 
 def fewer(access: Access, loss: Loss) -> list[str]:
     """The workloads with fewer ready pods than before, as their autoscalers want, in words."""
+    scaled = _scaled(loss)
+    if not scaled:
+        return []
     counts = stock.ready_counts(survey.pods(access, loss.namespaces), (one.name for one in survey.nodes(access)))
     return [
         f"{owner} has {counts.get(owner, 0)} ready, {before} before, as its autoscaler wants"
         for owner, before in loss.ready.items()
-        if counts.get(owner, 0) < before
+        if owner in scaled and counts.get(owner, 0) < before
     ]
+
+
+def _scaled(loss: Loss) -> dict[str, int]:
+    """The minimum of each workload that an autoscaler scaled before."""
+    return stock.floors(obj for name, obj in loss.objects.items() if name.kind == "HorizontalPodAutoscaler")
 
 
 def _has_looked(scaler: Mapping[str, Any]) -> bool:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ftchaos.clock import now
 from ftchaos.errors import Inconclusive, StepFailed
+from ftchaos.guard import Target, ensure_within
 from ftchaos.platforms.base import Step
 from ftchaos.platforms.kubernetes import drift, survey
 from ftchaos.platforms.kubernetes.configuration import checks, keep, loss, making, objects, sources, velero
@@ -68,6 +69,7 @@ class ConfigurationRecovery:
         if self._is_lost and self.loss is not None:
             return self.loss  # what is there now is no measure any more
         loss.ensure_keeps(self.lost, self._given.lease_namespace)
+        self._ensure_within()
         self.access.ensure_right_place()
         if self.loss is None:
             loss.ensure_allowed(self.access, velero=self.method == VELERO)
@@ -82,6 +84,19 @@ class ConfigurationRecovery:
             held = {name: obj for name, obj in found.objects.items() if name in written or name.kind != "Namespace"}
             self.drift = drift.compare(self.written.manifests, held, "")
         return found
+
+    def _ensure_within(self) -> None:
+        """Hold the drill to a share of the namespaces, where the configuration has one of its own.
+
+        The share that holds where none is written would forbid it of an application with one namespace.
+
+        Raises:
+            Refused: more of them would be lost.
+        """
+        radius = self._settings.blast_radius
+        if radius is not None and "share" in radius.model_fields_set:
+            lost = [Target(one, "namespace", "", len(self._every)) for one in self.lost]
+            ensure_within(radius, lost)
 
     def _fetched(self, found: Loss) -> Written:
         if self.method == GIT:
@@ -104,6 +119,11 @@ class ConfigurationRecovery:
             names = found.of(space)
             pods = sum(found.ready[owner] for owner in found.ready if f" {space}/" in owner)
             said.append(f"namespace {space} with {len(names)} objects ({_counted(names)}) and {pods} ready pods")
+        if set(self.lost) == set(self._every):
+            said.append(
+                f"that is all of {len(said)}: only a share of the blast radius that is written holds this drill back, "
+                "and --namespace names fewer"
+            )
         return [*said, *found.notes]
 
     def makes(self) -> list[str]:

@@ -103,7 +103,8 @@ def from_git(git: cloud.Git, beside: Path) -> Fetched:
         try:
             found = manifests.read(folder)
         except Invalid as error:  # the clone is gone when somebody reads this
-            raise Invalid(*(one.replace(f"{made}/", "") for one in (error.fact, error.hint))) from error
+            fact, hint = (one.replace(f"{made}/", "") for one in (error.fact, error.hint))
+            raise Invalid(fact, f"in the repository, whose manifests are taken as they are: {hint}") from error
     words = f"of {shown(git.repository)} at {git.ref} ({commit[:12]})"
     return Fetched(commit, words, datetime.fromtimestamp(int(at), UTC), tuple(found))
 
