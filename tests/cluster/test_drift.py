@@ -93,6 +93,14 @@ CHANGES: dict[str, tuple[Callable[[list[Obj]], Any], str]] = {
     ),
     "fewer replicas": (lambda objects: objects[0]["spec"].update(replicas=1), "spec.replicas is 2, and 1 is written"),
     "a label": (lambda objects: objects[0]["metadata"]["labels"].update(a="b"), "metadata.labels.a is not there"),
+    "a label without a value": (
+        lambda objects: objects[0]["metadata"]["labels"].update(a=""),
+        "metadata.labels.a is not there, and '' is written",
+    ),
+    "a key without a value": (
+        lambda objects: objects[1]["data"].update(more=""),
+        "data.more is not there, and '' is written",
+    ),
     "a key less": (lambda objects: objects[1].update(data={}), "data.limit is '5', and nothing is written"),
     "an object less, the only one of its kind": (
         lambda objects: objects.pop(),
@@ -191,8 +199,11 @@ def test_zeros_that_the_server_leaves_out_are_no_drift_and_others_are() -> None:
     ("written", "is_", "same"),
     [("1", "1000m", True), ("1Gi", "1024Mi", True), ("1Gi", "1G", False), ("0.5", "500m", True), ("1", "2", False)],
 )
-def test_quantities_are_compared_by_their_value(written: str, is_: str, same: bool) -> None:
-    assert same is not list(drift._value("spec.resources.requests.cpu", written, is_))
+@pytest.mark.parametrize(
+    "path", ["spec.resources.requests.cpu", "spec.limits[Container].default.cpu", "spec.hard.pods"]
+)
+def test_quantities_are_compared_by_their_value(written: str, is_: str, same: bool, path: str) -> None:
+    assert same is ([] == list(drift._value(path, written, is_)))
 
 
 def test_replicas_are_the_autoscalers_where_there_is_one() -> None:

@@ -21,9 +21,11 @@ from ftchaos.platforms.kubernetes.manifests import Manifest, Name, Obj
 KEYS = ("name", "containerPort", "port", "mountPath", "ip", "topologyKey", "type")
 BINARY = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "Pi": 2**50, "Ei": 2**60}
 DECIMAL = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
-QUANTITIES = ("requests", "limits", "capacity", "hard", "min", "max")
+QUANTITIES = ("requests", "limits", "capacity", "hard", "min", "max", "default", "defaultRequest")
 WHOLE = ("data", "binaryData")
 """Maps that hold nothing but what somebody wrote."""
+NAMED_BY_PEOPLE = (*WHOLE, "metadata.labels", "metadata.annotations")
+"""Maps in which a key without a value says something; in all others the server leaves out what is empty."""
 MADE_BY_THE_CLUSTER = {
     ("ConfigMap", "kube-root-ca.crt"), ("ServiceAccount", "default"), ("ConfigMap", "istio-ca-root-cert"),
     ("ConfigMap", "openshift-service-ca.crt"),
@@ -32,8 +34,8 @@ MADE_BY_THE_CLUSTER = {
 OURS = {(kind, name) for kind in ("Role", "RoleBinding") for name in ("ftchaos-read", "ftchaos-faults")}
 """What lets ftchaos look, as ``ftchaos policy`` prints it."""
 DROPPED = {
-    "hostIPC", "hostNetwork", "hostPID", "hostPort", "initialDelaySeconds", "minReadySeconds", "optional", "paused",
-    "privileged", "publishNotReadyAddresses", "readOnly", "readOnlyRootFilesystem", "setHostnameAsFQDN",
+    "hostIPC", "hostNetwork", "hostPID", "hostPort", "initialDelaySeconds", "minReadySeconds", "nodePort", "optional",
+    "paused", "privileged", "publishNotReadyAddresses", "readOnly", "readOnlyRootFilesystem", "setHostnameAsFQDN",
     "shareProcessNamespace", "stdin", "stdinOnce", "suspend", "tty",
 }  # fmt: skip
 """Fields of which False or 0 means the same as nothing, so that the server leaves it out or nobody needs it. Not among
@@ -161,7 +163,10 @@ def _map(
     path: str, written: Mapping[str, Any], found: Mapping[str, Any], whole: bool
 ) -> Iterator[tuple[str, str, str]]:
     for key, wanted in written.items():
-        yield from _value(f"{path}.{key}", wanted, found.get(key))
+        if wanted == "" and key not in found and path in NAMED_BY_PEOPLE:
+            yield f"{path}.{key}", _shown(wanted), _ABSENT
+        else:
+            yield from _value(f"{path}.{key}", wanted, found.get(key))
     if whole:
         yield from ((f"{path}.{key}", "nothing", _shown(found[key])) for key in found.keys() - written.keys())
 
