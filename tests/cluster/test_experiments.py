@@ -156,6 +156,7 @@ def test_a_zone_that_is_drained_ends_its_pods_politely_and_takes_them_again(stag
 
     assert (0, "passed", []) == (done.exit_code, found["verdict"], found["reasons"]), done.stderr
     assert (True, True) == (found["witness"]["proven"], found["recovery"]["gradual"])
+    assert [] == verification.verify(stage.place.runs()[-1])
     assert {"kubernetes:create pods/eviction"} == called & {"kubernetes:create pods/eviction", "kubernetes:delete pods"}
     assert [] == found["undo"]["differences"]
     assert before == stage.whole()

@@ -106,6 +106,7 @@ def test_a_budget_that_forbids_every_eviction_is_named_where_the_drain_ends(
     with pytest.raises(Inconclusive) as ended:
         platform.inject("fail_zone", harm, UndoLog(tmp_path / "undo.jsonl"), lambda: None)
     _undo(harm)
+    assert harm.gradual
     assert f"the budget {SPACE}/api said no " in ended.value.fact
     assert f"{min(harm.signs)} was not, within 0.6 s: Cannot evict pod" in ended.value.fact
     assert "needs 6 healthy pods and has 6 currently" in ended.value.fact

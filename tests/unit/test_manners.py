@@ -9,12 +9,14 @@ from click.testing import CliRunner
 
 from ftchaos import cli, definitions, planning
 from ftchaos.errors import Invalid
+from ftchaos.objectives import Objectives
 from ftchaos.platforms.aws.faults import mysql_primary as aws_primary
 from ftchaos.platforms.aws.faults import redis_masters as aws_masters
 from ftchaos.platforms.aws.faults import zone as aws_zone
-from ftchaos.platforms.kubernetes.faults import leads
+from ftchaos.platforms.kubernetes.faults import leads, pods
 from ftchaos.platforms.kubernetes.faults import zone as kubernetes_zone
 from ftchaos.platforms.lab.faults import mysql_primary, mysql_replica, queue_master, redis_masters, zone
+from ftchaos.units import duration_s
 
 POSSIBLE: dict[str, set[str]] = {
     "fail_zone": {*zone.CLAUSES, *aws_zone.CLAUSES, *kubernetes_zone.CLAUSES},
@@ -50,6 +52,21 @@ def test_polite_manner_is_no_evidence_for_an_abrupt_experiment(monkeypatch: pyte
         planning.plan("experiment", "zone-outage", {"manner": "out-of-service"})
     with pytest.raises(Invalid, match="mysql-primary-kill is not done in the manner 'polite'"):
         planning.plan("experiment", "mysql-primary-kill", {})
+
+
+@pytest.mark.parametrize(
+    ("name", "manner", "lasts_s"), [("drain", "drain", pods.DRAINED_S), ("nodes-loss", "nodes", 0.0),
+                                    ("out-of-service", "out-of-service", 0.0)]
+)  # fmt: skip
+def test_a_zone_is_watched_and_may_take_for_as_long_as_its_manner_does(name: str, manner: str, lasts_s: float) -> None:
+    definition = definitions.load(definitions.find("experiment", f"zone-{name}")).definition
+    watched = definition.configuration["warm_timeout"]
+    promised_s = definition.extensions[0].promises.recovery_time
+    assert isinstance(watched, definitions.FromEnvironment)
+    assert promised_s is not None
+
+    assert lasts_s + kubernetes_zone.PROOF_S[manner] <= promised_s
+    assert promised_s <= duration_s(watched.default) - 2 * Objectives().sustain_s
 
 
 def test_show_names_the_manners() -> None:
