@@ -205,7 +205,8 @@ class EnvironmentLock:
         except OSError as error:
             self.release()
             raise Refused(
-                f"the lock {self.path} cannot be written: {error.strerror}", "set FTCHAOS_STATE to a folder of yours"
+                f"the lock {error.filename or self.path} cannot be written: {error.strerror}",
+                "set FTCHAOS_STATE to a folder of yours",
             ) from error
 
     def _acquire(self, run_id: str) -> None:
@@ -295,7 +296,8 @@ def holder(environment: str) -> Holder | None:
         return None
     except OSError as error:
         raise Refused(
-            f"nobody can tell whose {path} is: {error.strerror}", "set FTCHAOS_STATE to a folder of yours"
+            f"nobody can tell whose {path} is, as {error.filename or path} cannot be written: {error.strerror}",
+            "set FTCHAOS_STATE to a folder of yours",
         ) from error
     finally:
         os.close(descriptor)

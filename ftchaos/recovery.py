@@ -174,12 +174,13 @@ def restored(
     Source: ``restored_at`` in the definitions of ftchaos; nearest-rank percentiles.
     """
     found, last_at = None, -math.inf
-    for begin, met in _windows(operations, objectives, after_at if since_at is None else since_at):
+    first_at = after_at if since_at is None else since_at
+    for begin, met in _windows(operations, objectives, first_at):
         last_at = operations.sent_at[begin]
         if not met:
             found = None
         elif found is None and operations.succeeded[begin] and operations.latency_s[begin] <= objectives.p95_s:
-            before_at = operations.sent_at[begin - 1] if begin else after_at
+            before_at = operations.sent_at[begin - 1] if begin else first_at
             found = Restored(last_at, last_at - before_at)
             if since_at is None:
                 break

@@ -112,7 +112,6 @@ def restored(
     if len(sampled.parts) == 1:
         return recovery.restored(sampled.parts[0], objectives, after_at, since_at)
     # The operation before is what the resolution is measured from.
-    # The operation before is what the resolution is measured from.
     first_at = after_at if since_at is None else since_at
     earlier = [(one.sent_at, bisect_left(one.sent_at, first_at)) for one in sampled.parts]
     from_at = max((sent_at[index - 1] for sent_at, index in earlier if index), default=first_at)

@@ -231,7 +231,7 @@ def _say(what: Any, by: str, part: str, **said: str) -> None:
 
 
 @gameday.command()
-@click.option("--died", is_flag=True, help="Only one that died; the exit code is 0 where none did, else never.")
+@click.option("--died", is_flag=True, help="Only one that died; the exit code is 0 where none had begun.")
 @click.option("--reason", default="", metavar="TEXT", help="Why; it ends in the evidence.")
 @_by
 @_config

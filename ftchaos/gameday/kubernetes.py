@@ -114,7 +114,8 @@ def _roles(wanted: Wanted) -> list[dict[str, Any]]:
 def _job(wanted: Wanted, reaches_api: bool) -> dict[str, Any]:
     return {
         # A day that failed is not tried again by itself: people look first. One whose pod died is healed and ended by
-        # the next pod, which ends with that, and the Job with it; on the next date nothing of it is in the way.
+        # the next pod, which ends with that, and the Job with it; on the next date nothing of it is in the way. A third
+        # pod there is not, as it could hold the same day twice.
         "backoffLimit": 1,
         "podFailurePolicy": {
             "rules": [_final("gameday", [*VERDICTS, steps.INTERRUPTED]), _final("recover", VERDICTS)],

@@ -111,6 +111,7 @@ class S3Store:
         """List, put and get, as a run that is published does; what was put once stays, and is not put again."""
         try:
             next(iter(self._bucket.listed("chain/")), None)
+            self._bucket.get(chain.FILE)  # before the first run it is not there, which a bucket may keep to itself
             self._bucket.put_new(_TRIED, _MARK, hashlib.sha256(_MARK).hexdigest())
             if self._bucket.get(_TRIED) is None:
                 raise Unreachable(f"{self.location}/{_TRIED} was put and is not there", "check the bucket's policy")

@@ -11,6 +11,7 @@ import pytest
 from cluster.application import SPACE, build, hands, pods
 from cluster.standin.server import Standin
 
+from ftchaos.cloud import ClusterMysql
 from ftchaos.errors import FtchaosError, Invalid, Refused
 from ftchaos.platforms import heal
 from ftchaos.platforms.base import Harm
@@ -18,6 +19,7 @@ from ftchaos.platforms.kubernetes import faults, survey
 from ftchaos.platforms.kubernetes.access import Access, Place
 from ftchaos.platforms.kubernetes.faults import settling
 from ftchaos.platforms.kubernetes.inventory import Pod
+from ftchaos.platforms.kubernetes.servers import Servers
 from ftchaos.undo import Record
 
 REDIS, MYSQL = "fail_redis_masters", "fail_mysql_primary"
@@ -182,6 +184,17 @@ def test_a_zone_that_nobody_named_is_that_of_the_mysql_primary(app: Standin, man
 
     assert "b" == harm.undo["zone"]
     assert harm.clause.startswith(f"b, where the MySQL primary {SPACE}/redis-1 is, ")
+
+
+def test_a_database_out_of_the_cluster_is_in_no_zone_and_no_pod_of_it_falls(app: Standin) -> None:
+    spec = {"type": "ExternalName", "externalName": "db.example.com"}
+    app.create({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "mysql", "namespace": SPACE}, "spec": spec})
+    servers = Servers(reach(app), ClusterMysql(service=f"{SPACE}/mysql", secret=f"{SPACE}/account"), None)
+    every = survey.take(reach(app)).pods
+
+    assert {} == servers.mysql(every, needed=False)
+    with pytest.raises(Invalid, match="selects no pods"):
+        servers.mysql(every)
 
 
 @pytest.mark.parametrize("leading", [[], ["redis-1", "redis-2"]])

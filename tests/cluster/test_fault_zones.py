@@ -114,8 +114,9 @@ def test_a_budget_that_forbids_every_eviction_is_named_where_the_drain_ends(
 
 
 def test_a_pod_of_any_stateful_set_that_stays_terminating_is_told_once_its_grace_is_over(
-    cluster: Standin, access: Access
+    cluster: Standin, access: Access, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(events, "STUCK_S", 1.0)
     cluster.create(manifests.workload("StatefulSet", "redis", 1, SPACE))
     cluster.until(lambda: sum(one.ready for one in survey.take(access).pods) == 10, "all of them")
     every = {one.name: one for one in survey.take(access).pods}

@@ -65,7 +65,7 @@ def test_evidence_in_a_bucket_takes_what_is_said_of_it_below_its_prefix_alone() 
     assert printed[:-2] == policy.document(["drill"])["Statement"]
     assert {*told} == {*listing["Action"], *objects["Action"]}
     assert (["arn:aws:s3:::evidence"], ["arn:aws:s3:::evidence/fleet/*"]) == (listing["Resource"], objects["Resource"])
-    assert {"StringLike": {"s3:prefix": "fleet/*"}} == listing["Condition"]
+    assert {"StringLikeIfExists": {"s3:prefix": "fleet/*"}} == listing["Condition"]
     whole = policy.document(["drill"], regions=["cn-north-1"], evidence=("evidence", ""))["Statement"][-1]
     assert ["arn:aws-cn:s3:::evidence/*"] == whole["Resource"]
 

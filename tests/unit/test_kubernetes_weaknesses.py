@@ -32,7 +32,8 @@ NODES = [_node("a1", "a", "ip-10-0-0-1"), _node("a2", "a"), _node("b1", "b"), _n
         ["bash", "-c", "true"], ["/bin/bash", "-ec", " true "], ["sh", "-c", ":"], ["sh", "-c", "echo ok && exit 0"],
         ["sh", "-c", "true; echo 'a b'"], ["sh", "-c", "curl -f localhost/ready || true"],
         ["sh", "-c", "redis-cli ping || exit 0"], ["/bin/sh", "-x", "-c", "/bin/true # for now"],
-        ["sh", "-c", "sh -c true"],
+        ["sh", "-c", "sh -c true"], ["sh", "-c", "curl -f localhost; true"], ["sh", "-c", "curl -f localhost\nexit 0"],
+        ["sh", "-c", "curl -f localhost > /dev/null 2>&1 || true"],
     ],
 )  # fmt: skip
 def test_command_that_always_says_yes_is_found_in_any_shell_and_at_any_path(command: list[str]) -> None:
@@ -45,7 +46,9 @@ def test_command_that_always_says_yes_is_found_in_any_shell_and_at_any_path(comm
         [], ["false"], ["cat", "/tmp/ready"], ["sh", "-c", "exit 1"], ["sh", "-c", "true && cat /tmp/ready"],
         ["sh", "-c", "test -f /tmp/ready || exit 1"], ["sh", "-c", "test -f /tmp/ready || exit 1 || true"],
         ["sh", "-c", "echo ping | nc localhost 6379"], ["sh", "-c"], ["sh", "/true"], ["sh", "-c", "echo 'unclosed"],
-        ["truer"],
+        ["truer"], ["bash", "-c", "echo > /dev/tcp/127.0.0.1/3306"], ["bash", "-ec", "curl -f localhost; true"],
+        ["sh", "-c", "curl -sf a || echo a is down\ncurl -sf b"], ["sh", "-c", "curl -f a || exit 1; true"],
+        ["sh", "-c", "until curl -f a; do sleep 1; done; true"], ["sh", "-c", "set -e; curl -f a; true"],
     ],
 )  # fmt: skip
 def test_command_that_can_say_no_is_not_taken_for_one_that_cannot(command: list[str]) -> None:

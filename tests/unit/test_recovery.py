@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from ftchaos.ledger import WriterLedger
 from ftchaos.objectives import Objectives
-from ftchaos.recovery import SILENCE, Operations, Restored, operations, outages, partition, restored, service
+from ftchaos.recovery import SILENCE, Operations, Restored, operations, outages, part, partition, restored, service
 
 STEP_S = 0.02
 OBJECTIVES = Objectives(sustain_s=3.0)
@@ -116,6 +116,14 @@ def test_harm_done_bit_by_bit_is_recovered_from_when_the_last_of_it_is(
 
     assert found is not None
     assert pytest.approx(restored_at, abs=STEP_S) == found.at
+
+
+def test_first_operation_of_all_is_measured_from_the_begin_of_harm_done_bit_by_bit() -> None:
+    late = part(run_of(40, lambda at: True), 12.0, math.inf)
+    found = restored(late, OBJECTIVES, 25.0, since_at=5.0)
+
+    assert found is not None
+    assert (pytest.approx(12.0, abs=STEP_S), pytest.approx(7.0, abs=STEP_S)) == (found.at, found.resolution_s)
 
 
 @pytest.mark.parametrize("length_s", [27.0, 28.5, 40.0])

@@ -69,9 +69,13 @@ def _role(service: str, account: str, regions: Sequence[str]) -> dict[str, Any]:
 
 
 def _store(bucket: str, prefix: str, partition: str) -> list[dict[str, Any]]:
-    """What evidence in a bucket takes: it is listed, read and put, and never deleted."""
+    """What evidence in a bucket takes: it is listed, read and put, and never deleted.
+
+    Whether an object is absent a bucket tells only those who may list it; such a question has no prefix. Source: Amazon
+    S3 API reference, GetObject.
+    """
     whole = f"arn:{partition}:s3:::{bucket}"
-    below = {"StringLike": {"s3:prefix": f"{prefix}*"}}
+    below = {"StringLikeIfExists": {"s3:prefix": f"{prefix}*"}}
     return [
         _statement("evidence", {"s3:ListBucket"}, [whole], below),
         _statement("evidence", {"s3:GetObject", "s3:PutObject"}, [f"{whole}/{prefix}*"], {}),

@@ -27,6 +27,8 @@ COMPONENT_OF = {
 }  # fmt: skip
 """By the tier of a pod: its label, or the name of what controls it."""
 RESOLUTION_S = 1.0
+STUCK_S = 10.0
+"""How long after its grace a pod is there still, or cannot be placed, before it is said to be stuck."""
 STATED = "to the second"
 
 
@@ -51,7 +53,7 @@ def read(
         if component and is_new:
             found += _of_new(pod, component, clock)
         if whose and is_new:
-            found += _unplaced(pod, whose, clock)
+            found += _unplaced(pod, whose, clock, 0.0 if component else STUCK_S)
         if whose:
             found += _staying(pod, whose, clock)
     found += _of_nodes(access.pages("nodes"), clock, since_at)
@@ -81,8 +83,9 @@ def _of_new(pod: Mapping[str, Any], component: str, clock: Clock) -> Iterator[Ev
             yield Event(clock.at(at), component, word, f"{full_name} {name} on {node}, {STATED}")
 
 
-def _unplaced(pod: Mapping[str, Any], whose: str, clock: Clock) -> Iterator[Event]:
-    if (at := _since(pod, "PodScheduled", "False")) is not None:
+def _unplaced(pod: Mapping[str, Any], whose: str, clock: Clock, for_s: float) -> Iterator[Event]:
+    """That no node takes it, once that has been so for a time."""
+    if (at := _since(pod, "PodScheduled", "False")) is not None and clock.monotonic_s >= clock.at(at) + for_s:
         name = f"{pod['metadata']['namespace']}/{pod['metadata']['name']}"
         yield Event(clock.at(at), whose, "unschedulable", f"{name}: {_said(pod, 'PodScheduled')}")
 
@@ -91,7 +94,7 @@ def _staying(pod: Mapping[str, Any], whose: str, clock: Clock) -> Iterator[Event
     """That a StatefulSet waits for its own pod to go though its grace is over, with the remedy."""
     if "deletionTimestamp" in pod["metadata"]:
         ended_at = clock.at(_instant(pod["metadata"]["deletionTimestamp"]))  # its grace is in it
-        if clock.monotonic_s > ended_at + RESOLUTION_S and (said := settling.stuck(stock.pods([pod]))):
+        if clock.monotonic_s > ended_at + STUCK_S and (said := settling.stuck(stock.pods([pod]))):
             yield Event(ended_at, whose, "stuck", said.strip(" ()"))
 
 

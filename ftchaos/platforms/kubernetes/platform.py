@@ -198,7 +198,7 @@ class KubernetesPlatform:
         ensure_taken(fault, found.plan, arguments, "Kubernetes")
         ask = self._servers.roles if fault in OF_LEADERS else None
         if fault == "fail_zone" and arguments.get("zone", PRIMARY) == PRIMARY and arguments.get("manner") != DRAIN:
-            ask = self._servers.mysql  # a drain is of whichever zone has most to lose
+            ask = functools.partial(self._servers.mysql, needed=False)  # a drain is of whichever zone has most to lose
         inventory = self._look(everywhere=arguments.get("manner") in OF_NODES, ask=ask)
         cache = self._cache()
         harm = found.plan(inventory, **arguments)

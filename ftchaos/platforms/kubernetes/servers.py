@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ftchaos.errors import FtchaosError
+from ftchaos.errors import FtchaosError, Invalid
 from ftchaos.mysql import session as sessions
 from ftchaos.mysql.session import Session
 from ftchaos.platforms.kubernetes import account, asking, backends, cache
@@ -71,12 +71,21 @@ class Servers:
         if "ways" in self.__dict__:
             self.ways.end()
 
-    def mysql(self, every: Sequence[Pod]) -> dict[str, str]:
-        """The same of MySQL alone; empty where the configuration names no Service of it."""
+    def mysql(self, every: Sequence[Pod], *, needed: bool = True) -> dict[str, str]:
+        """The same of MySQL alone; empty where the configuration names no Service of it.
+
+        Args:
+            needed: whether one must be led to pods, and not out of the cluster.
+        """
         if self.given_mysql.service is None:
             return {}
         namespace, _, service = self.given_mysql.service.partition("/")
-        pods, port = backends.members(self.access, namespace, service, self.given_mysql.port, every)
+        try:
+            pods, port = backends.members(self.access, namespace, service, self.given_mysql.port, every)
+        except Invalid:
+            if needed:
+                raise
+            return {}
         given = self.account
         try:
             where = self.ways.to(pods, port)

@@ -13,6 +13,9 @@ ZONAL = (ZONE_LABEL, "failure-domain.beta.kubernetes.io/zone")
 HOSTNAME = "kubernetes.io/hostname"
 SHELLS = ("sh", "bash", "ash", "dash", "ksh", "zsh")
 YES = ("true", ":", "echo", "printf")
+HARMLESS = re.compile(r"2>&1|[12&]?>\s*/dev/null")
+DECIDES = re.compile(r"\b(exit|exec|kill|set|trap|while|until|for|if|case)\b")
+"""Words by which a shell may end before its last statement, or not come to it."""
 MANY = 1000
 """Pods of a budget whose pods nobody counts: only what forbids an eviction of any number of them counts then."""
 
@@ -23,15 +26,24 @@ def says_always_yes(command: Sequence[str]) -> bool:
     if name not in SHELLS:
         return name in YES or (name == "exit" and list(command[1:]) in ([], ["0"]))
     options = [at for at, word in enumerate(command) if at and re.fullmatch(r"-[a-z]*c", word)]
-    script = command[options[0] + 1] if options and options[0] + 1 < len(command) else ""
-    # What comes before ``|| true`` may say what it will, unless it leaves the shell.
-    before, either, last = script.rpartition("||")
-    if either and _is_yes(last) and not re.search(r"\b(exit|exec|kill)\b", before):
-        return True
-    return bool(script.strip()) and all(_is_yes(part) for part in re.split(r"\|\||&&|[;|&\n]", script) if part.strip())
+    if not options or options[0] + 1 >= len(command):
+        return False
+    script = command[options[0] + 1]
+    *before, last = [one for one in re.split(r"[;\n]", HARMLESS.sub("", script)) if one.strip()] or [""]
+    # What comes before the last, or before its ``|| true``, may say what it will, unless it ends or holds the shell.
+    at_the_first_no = any(re.fullmatch(r"-[a-z]*e[a-z]*", word) for word in command[1 : options[0] + 1])
+    if before and (at_the_first_no or DECIDES.search(" ".join(before))):
+        return False
+    first, either, second = last.rpartition("||")
+    if either:
+        return _is_yes(second) and not DECIDES.search(first)
+    return bool(last.strip()) and all(_is_yes(part) for part in re.split(r"&&|[|&]", last) if part.strip())
 
 
 def _is_yes(part: str) -> bool:
+    """Of one program in a shell; where something is read or written, that may fail."""
+    if re.search("[<>]", part):
+        return False
     try:
         words = shlex.split(part, comments=True)
     except ValueError:
