@@ -2,7 +2,7 @@
 
 The lab and AWS need nothing of the cluster's API, so that there the account's role is empty and its token is not even
 mounted. On Kubernetes the roles are those that ``ftchaos policy kubernetes --kind faults`` prints for the environment,
-under the name of the plan.
+under names with that of the plan and its namespace.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ftchaos.platforms.kubernetes.place import IN_CLUSTER, OWN_NODE
 
 USER = 10001
 LONGEST_NAME = 52
-LABELS = {"app.kubernetes.io/name": "ftchaos", "app.kubernetes.io/component": "gameday"}
+LABELS = {**policy.LABELS, "app.kubernetes.io/component": "gameday"}
 PRIMARY = "primary"
 """What the option ``zone`` says for that of the MySQL primary, whichever it is."""
 VERDICTS = (1, 2, 3, 4, 5, 70)
@@ -106,7 +106,7 @@ def _roles(wanted: Wanted) -> list[dict[str, Any]]:
         bound["metadata"] = {**bound["metadata"], "labels": LABELS}
         if role["metadata"]["name"] != policy.LEASE_ROLE:
             role["metadata"] = bound["metadata"]
-            bound["roleRef"]["name"] = wanted.name
+            bound["roleRef"]["name"] = bound["metadata"]["name"]
         found += [role, bound]
     return found
 

@@ -147,6 +147,17 @@ def test_notes_of_tools_are_no_difference_and_are_given_back(place: Place) -> No
     assert before == place.state()
 
 
+def test_what_lets_ftchaos_in_is_no_part_of_the_application_and_is_given_back(place: Place) -> None:
+    for role in policy.documents("faults", [SPACE]):
+        place.cluster.create(role, policy.binding(role, "chaos", "default"))
+    before, looked = place.state(), drifted(place)
+    found = place.run()
+
+    assert ("met", "all of it") == (looked.status, looked.seen)
+    assert "passed" == found.verdict, told(found)
+    assert before == place.state()
+
+
 def test_quota_that_is_not_counted_yet_is_waited_for(place: Place) -> None:
     said = 'deployments.apps "api" is forbidden: status unknown for quota: all, resources: count/deployments.apps'
     place.cluster.fail_next("Forbidden", "create", "deployments", 2, message=said)

@@ -122,7 +122,7 @@ def test_roles_are_what_the_command_prints_and_bound_in_the_listed_namespaces_al
     assert known == [(one["metadata"].get("namespace", ""), one["metadata"]["name"]) for one in roles]
     assert known == [(one["metadata"].get("namespace", ""), one["roleRef"]["name"]) for one in bindings]
     for role, one in zip(roles, bindings, strict=True):
-        name = f"ftchaos-{kind}-lease" if role["metadata"]["name"] == "ftchaos-lease" else f"ftchaos-{kind}"
+        name = f"ftchaos.ftchaos-{kind}.{role['metadata']['name']}"
         assert (f"{role['kind']}Binding", name) == (one["kind"], one["metadata"]["name"])
         assert [("ServiceAccount", f"ftchaos-{kind}", "ftchaos")] == [
             (subject["kind"], subject["name"], subject["namespace"]) for subject in one["subjects"]
@@ -138,8 +138,9 @@ def test_other_namespaces_and_another_one_for_the_lock_are_bound_by_what_is_prin
     bound = CliRunner().invoke(policy, [*asked, "--account", "transfer/chaos"], catch_exceptions=False).output
     bindings = [one for one in yaml.safe_load_all(bound) if "subjects" in one]
 
-    assert [("", "chaos"), ("app", "chaos"), ("db", "chaos"), ("app", "chaos-lease")] == [
-        (one["metadata"].get("namespace", ""), one["metadata"]["name"]) for one in bindings
+    assert [("", "faults"), ("app", "faults"), ("db", "faults"), ("app", "lease")] == [
+        (one["metadata"].get("namespace", ""), one["metadata"]["name"].removeprefix("transfer.chaos.ftchaos-"))
+        for one in bindings
     ]
     assert [{"kind": "ServiceAccount", "name": "chaos", "namespace": "transfer"}] == bindings[-1]["subjects"]
     with pytest.raises(Invalid, match="'chaos' is no ServiceAccount"):

@@ -21,7 +21,7 @@ from ftchaos.cli import cli
 from ftchaos.errors import Invalid
 from ftchaos.gameday import github, kubernetes, schedule, systemd
 from ftchaos.gameday.schedule import Wanted
-from ftchaos.platforms.kubernetes import policy
+from ftchaos.platforms.kubernetes import drift, manifests, policy
 
 SCHEDULED = samples.PLAN.replace("parts:", "schedule: {cron: '0 9 15 1,4,7,10 *', start_within: 30m}\nparts:")
 CLUSTER = cloud.Kubernetes(
@@ -136,6 +136,9 @@ def test_where_the_api_is_not_needed_there_is_no_token_and_no_rule(tmp_path: Pat
     assert job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["automountServiceAccountToken"] is False
 
 
+OF_SAMPLE = "transfer.ftchaos-sample.ftchaos-"
+
+
 def test_the_roles_are_those_that_are_printed_for_the_environment_and_bound_to_the_account_alone(
     tmp_path: Path,
 ) -> None:
@@ -151,8 +154,8 @@ def test_the_roles_are_those_that_are_printed_for_the_environment_and_bound_to_t
     assert [["database"], ["cache"]] == [rule["resourceNames"] for rule in secrets]
     assert [one["rules"] for one in printed] == [one["rules"] for one in roles]
     assert [
-        ("ClusterRole", "ftchaos-sample", ""), ("Role", "ftchaos-sample", "app"), ("Role", "ftchaos-sample", "queue"),
-        ("Role", "ftchaos-lease", "default"),
+        ("ClusterRole", f"{OF_SAMPLE}faults", ""), ("Role", f"{OF_SAMPLE}faults", "app"),
+        ("Role", f"{OF_SAMPLE}faults", "queue"), ("Role", "ftchaos-lease", "default"),
     ] == named  # fmt: skip
     assert [(one["kind"], one["metadata"]["name"]) for one in roles] == [
         (one["roleRef"]["kind"], one["roleRef"]["name"]) for one in bindings
@@ -160,7 +163,10 @@ def test_the_roles_are_those_that_are_printed_for_the_environment_and_bound_to_t
     assert [[{"kind": "ServiceAccount", "name": "ftchaos-sample", "namespace": "transfer"}]] * 4 == [
         one["subjects"] for one in bindings
     ]
-    assert ["ftchaos-sample"] * 3 + ["ftchaos-sample-lease"] == [one["metadata"]["name"] for one in bindings]
+    assert [f"{OF_SAMPLE}faults"] * 3 + [f"{OF_SAMPLE}lease"] == [one["metadata"]["name"] for one in bindings]
+    for one in documents:
+        name = manifests.Name(one["kind"], one["metadata"].get("namespace", ""), one["metadata"]["name"])
+        assert drift.is_ours(name, one)
 
 
 def test_a_cluster_that_a_pod_could_not_reach_is_refused(tmp_path: Path) -> None:

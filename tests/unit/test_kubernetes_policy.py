@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import pytest
 import yaml
 from click.testing import CliRunner
 
 from ftchaos.cli import policy as command
-from ftchaos.platforms.kubernetes import policy
-from ftchaos.platforms.kubernetes.calls import CALLS, DISCOVERY, KINDS, RESOURCES, Action, needed
+from ftchaos.platforms.kubernetes import drift, manifests, policy
+from ftchaos.platforms.kubernetes.calls import CALLS, DISCOVERY, KINDS, RESOURCES, Action, Kind, needed
 
 HARMFUL = {"patch", "delete", "update", "deletecollection"}
 
@@ -111,3 +113,38 @@ def test_command_allows_to_read_each_secret_that_the_environment_names(tmp_path:
     rules = [rule for one in yaml.safe_load_all(done.output) for rule in one["rules"]]
 
     assert [["cache", "db"]] == [rule["resourceNames"] for rule in rules if rule.get("resources") == ["secrets"]]
+
+
+def _printed(account: str, kind: str) -> dict[tuple[str, str, str], dict[str, Any]]:
+    asked = ["kubernetes", "--kind", kind, "--account", account]
+    documents = yaml.safe_load_all(CliRunner().invoke(command.policy, asked, catch_exceptions=False).output)
+    return {
+        (one["kind"], one["metadata"].get("namespace", ""), one["metadata"]["name"]): one
+        for one in documents
+        if one["kind"].endswith("Binding")
+    }
+
+
+def test_no_binding_takes_the_place_of_one_of_another_account_or_another_role() -> None:
+    accounts = ("staging/ftchaos", "prod/ftchaos", "a/b-c", "a-b/c", "a/b.c")
+    printed = [_printed(account, kind) for account in accounts for kind in KINDS]
+    of_kinds = [set(one) for one in printed if not any("ftchaos-lease" in name for _, _, name in one)]
+    every = [name for one in printed for name in one if not name[2].endswith(".ftchaos-lease")]
+    leases = {name for one in printed for name in one if name[2].endswith(".ftchaos-lease")}
+
+    assert len(every) == len(set(every))
+    assert len(accounts) == len(of_kinds) == len(leases)  # the lock is the same for whatever harms
+    assert ("ClusterRoleBinding", "", "prod.ftchaos.ftchaos-faults") in every
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_whatever_is_printed_is_told_from_the_application(kind: Kind) -> None:
+    for role in policy.documents(kind, ["app"]):
+        binding = policy.binding(role, "chaos", "app")
+        bare = {**binding, "metadata": {"name": "chaos"}}  # as an older one printed it
+        name = manifests.Name(binding["kind"], "app", "chaos")
+
+        assert drift.is_ours(manifests.Name(role["kind"], "app", role["metadata"]["name"]), role)
+        assert drift.is_ours(name, binding)
+        assert (role["kind"] == "Role") == drift.is_ours(name, bare)
+        assert not drift.is_ours(name, {**bare, "roleRef": {"kind": "ClusterRole", "name": "cluster-admin"}})

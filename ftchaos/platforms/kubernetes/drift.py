@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from ftchaos.platforms.kubernetes import policy
 from ftchaos.platforms.kubernetes.manifests import Manifest, Name, Obj
 
 # By which of its keys an element of a list is known: the first that all of them have, and no two alike.
@@ -24,15 +25,23 @@ DECIMAL = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P
 QUANTITIES = ("requests", "limits", "capacity", "hard", "min", "max", "default", "defaultRequest")
 WHOLE = ("data", "binaryData")
 """Maps that hold nothing but what somebody wrote."""
-NAMED_BY_PEOPLE = (*WHOLE, "metadata.labels", "metadata.annotations")
-"""Maps in which a key without a value says something; in all others the server leaves out what is empty."""
+NAMED_BY_PEOPLE = (*WHOLE, "labels", "annotations", "matchLabels", "nodeSelector", "selector")
+"""Maps, wherever they stand, in which a key without a value says something; the selector is a Service's."""
+SAID_BY_NOTHING = ("storageClassName",)
+"""Texts of which the empty one says something: no class, and not the default one."""
+EMPTY = {
+    *WHOLE, *QUANTITIES, "annotations", "labels", "matchLabels", "maxLimitRequestRatio", "metadata", "nodeSelector",
+    "options", "overhead", "resources", "spec", "status", "strategy", "updateStrategy", "volumeAttributes",
+}  # fmt: skip
+"""Maps that say nothing when they are empty, so that the server leaves them out or nobody needs them. Not among them is
+what says something by being there: a ``namespaceSelector`` that is empty selects all, and one that is missing nothing.
+
+Source: Kubernetes API reference, ``omitempty`` of its types: an empty map is left out, what is pointed to stays."""
 MADE_BY_THE_CLUSTER = {
     ("ConfigMap", "kube-root-ca.crt"), ("ServiceAccount", "default"), ("ConfigMap", "istio-ca-root-cert"),
     ("ConfigMap", "openshift-service-ca.crt"),
 }  # fmt: skip
 """In every namespace, by Kubernetes, Istio and OpenShift."""
-OURS = {(kind, name) for kind in ("Role", "RoleBinding") for name in ("ftchaos-read", "ftchaos-faults")}
-"""What lets ftchaos look, as ``ftchaos policy`` prints it."""
 DROPPED = {
     "hostIPC", "hostNetwork", "hostPID", "hostPort", "initialDelaySeconds", "minReadySeconds", "nodePort", "optional",
     "paused", "privileged", "publishNotReadyAddresses", "readOnly", "readOnlyRootFilesystem", "setHostnameAsFQDN",
@@ -88,6 +97,8 @@ def compare(
             differing.append(Difference(name, "", "there", "it is written and not there"))
             continue
         written = manifest.obj
+        if name.kind == "Service" and (written.get("spec") or {}).get("selector") == {}:  # of all kinds, no selector
+            written = {**written, "spec": {key: one for key, one in written["spec"].items() if key != "selector"}}
         if name in scaled or manifest.name in scaled:
             written = {**written, "spec": {key: one for key, one in written["spec"].items() if key != "replicas"}}
         for path, wanted, is_ in _differing(written, found[name]):
@@ -98,7 +109,7 @@ def compare(
     unwritten = (
         name
         for name, obj in found.items()
-        if name not in met and not _is_made(name, obj) and not _is_claimed(name, sets)
+        if name not in met and not is_made(name, obj) and not _is_claimed(name, sets)
     )
     differing += [Difference(name, "", "nothing", "it is there and nowhere written") for name in sorted(unwritten)]
     return differing
@@ -112,11 +123,22 @@ def _target(obj: Obj, name: Name) -> Name:
     return Name(str(target.get("kind")), name.namespace, str(target.get("name")))
 
 
-def _is_made(name: Name, obj: Obj) -> bool:
-    """Whether the cluster, or another object, has made it."""
+def is_ours(name: Name, obj: Obj) -> bool:
+    """Whether it is of ftchaos and not of the application: a role or a binding that ``ftchaos policy`` prints, under
+    whatever name, or with the label of what a game day has."""
+    labels = _of(obj, "metadata", "labels")
+    if policy.LABELS.items() <= labels.items():
+        return True
+    role = {"Role": name.name, "RoleBinding": _of(obj, "roleRef").get("name")}.get(name.kind)
+    return role in policy.ROLES
+
+
+def is_made(name: Name, obj: Obj) -> bool:
+    """Whether the cluster, another object or ftchaos has made it, and nobody needs to write it."""
     metadata = obj.get("metadata", {})
     return (
-        (name.kind, name.name) in MADE_BY_THE_CLUSTER | OURS
+        (name.kind, name.name) in MADE_BY_THE_CLUSTER
+        or is_ours(name, obj)
         or bool(metadata.get("ownerReferences"))
         or obj.get("type") in ("kubernetes.io/service-account-token", "helm.sh/release.v1")
     )
@@ -163,7 +185,7 @@ def _map(
     path: str, written: Mapping[str, Any], found: Mapping[str, Any], whole: bool
 ) -> Iterator[tuple[str, str, str]]:
     for key, wanted in written.items():
-        if wanted == "" and key not in found and path in NAMED_BY_PEOPLE:
+        if wanted == "" and key not in found and _last(path) in NAMED_BY_PEOPLE:
             yield f"{path}.{key}", _shown(wanted), _ABSENT
         else:
             yield from _value(f"{path}.{key}", wanted, found.get(key))
@@ -172,10 +194,10 @@ def _map(
 
 
 def _value(path: str, written: Any, found: Any) -> Iterator[tuple[str, str, str]]:
-    if isinstance(written, dict) and (isinstance(found, dict) or (not written and found is None)):
-        yield from _map(path, written, found or {}, False)
-    elif isinstance(written, list) and (isinstance(found, list) or (not written and found is None)):
-        yield from _list(path, written, found or [])
+    if isinstance(written, dict) and isinstance(found, dict):
+        yield from _map(path, written, found, False)
+    elif isinstance(written, list) and isinstance(found, list):
+        yield from _list(path, written, found)
     elif not _same(path, written, found):
         yield path, _shown(written), _ABSENT if found is None else _shown(found)
 
@@ -213,15 +235,26 @@ def _tells_apart(key: str, elements: list[Any]) -> bool:
 
 
 def _same(path: str, written: Any, found: Any) -> bool:
-    if written == found or (written is None and found in ({}, [], "")) or (written in ({}, [], "") and found is None):
+    if written == found or (written is None and found in ({}, [], "")):
         return True
-    if found is None and not written and path.rpartition(".")[2] in DROPPED:
+    if found is None and not written and _says_nothing(_last(path), written):
         return True
     parents = path.split(".")
     if len(parents) > 1 and (parents[-2] in QUANTITIES or parents[-1] in ("storage", "averageValue", "sizeLimit")):
         first, second = quantity(written), quantity(found)
         return first is not None and first == second
     return False
+
+
+def _says_nothing(key: str, empty: Any) -> bool:
+    """Whether a field with an empty value is the same as one that is not there."""
+    if isinstance(empty, dict):
+        return key in EMPTY
+    return empty == [] or (empty == "" and key not in SAID_BY_NOTHING) or key in DROPPED
+
+
+def _last(path: str) -> str:
+    return path.rpartition(".")[2]
 
 
 def quantity(value: Any) -> Decimal | None:

@@ -10,11 +10,24 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ftchaos.platforms.kubernetes.calls import CALLS, DISCOVERY, LEASE, LEASE_NAME, RESOURCES, UNNAMED, Kind, Operation
+from ftchaos.platforms.kubernetes.calls import (
+    CALLS,
+    DISCOVERY,
+    KINDS,
+    LEASE,
+    LEASE_NAME,
+    RESOURCES,
+    UNNAMED,
+    Kind,
+    Operation,
+)
 
 SECRETS = "secrets"
 NAME = "ftchaos-{kind}"
 LEASE_ROLE = "ftchaos-lease"
+ROLES = frozenset({*(NAME.format(kind=kind) for kind in KINDS), LEASE_ROLE})
+LABELS = {"app.kubernetes.io/name": "ftchaos"}
+"""By which what is ftchaos's own is told from the application."""
 LEASE_NAMESPACE = "default"
 GROUP = "rbac.authorization.k8s.io"
 _API = f"{GROUP}/v1"
@@ -42,35 +55,39 @@ def documents(
         names.setdefault(home, []).append(secret_name)
     name = NAME.format(kind=kind)
     rules = _rules([one for one in chosen if one.of_cluster], namespaces)
-    made = [{"apiVersion": _API, "kind": "ClusterRole", "metadata": {"name": name}, "rules": rules}]
+    made = [{"apiVersion": _API, "kind": "ClusterRole", "metadata": _metadata(name, ""), "rules": rules}]
     inside = _rules([one for one in chosen if not one.of_cluster], ())
     # A Role in a namespace that is to be lost goes with it, and all that it would allow is allowed everywhere.
     for namespace in () if kind == "configuration" else dict.fromkeys([*(namespaces or ("",)), *names]):
-        metadata = {"name": name, **({"namespace": namespace} if namespace else {})}
         rules = [*inside] if not namespaces or namespace in namespaces else []
         rules += [_secret_rule(sorted(set(names[namespace])))] if namespace in names else []
-        made.append({"apiVersion": _API, "kind": "Role", "metadata": metadata, "rules": rules})
+        made.append({"apiVersion": _API, "kind": "Role", "metadata": _metadata(name, namespace), "rules": rules})
     if kind != "read":
-        metadata = {"name": LEASE_ROLE, "namespace": lease_namespace}
+        metadata = _metadata(LEASE_ROLE, lease_namespace)
         rules = _lease_rules([one for one in every if LEASE in one.manners])
         made.append({"apiVersion": _API, "kind": "Role", "metadata": metadata, "rules": rules})
     return made
 
 
 def binding(role: Mapping[str, Any], account: str, namespace: str) -> dict[str, Any]:
-    """What gives a role to an account, under the account's name, as several accounts may have one role.
+    """What gives a role to an account, under a name of both that no other account and no other role has.
 
-    That of the lock has a name of its own, because its namespace may be one of the environment's.
+    Several accounts may have one role and one account several, and accounts of two namespaces have one name: a binding
+    with a name of less would take the role from another, or could not be applied, as what it refers to never changes.
+    No namespace has a dot in its name, and no role.
 
     Args:
         account, namespace: of the ServiceAccount.
     """
-    name = f"{account}-lease" if role["metadata"]["name"] == LEASE_ROLE else account
-    metadata = {**role["metadata"], "name": name}
+    metadata = {**role["metadata"], "name": f"{namespace}.{account}.{role['metadata']['name']}"}
     subject = {"kind": "ServiceAccount", "name": account, "namespace": namespace}
     reference = {"apiGroup": GROUP, "kind": role["kind"], "name": role["metadata"]["name"]}
     made = {"apiVersion": role["apiVersion"], "kind": f"{role['kind']}Binding", "metadata": metadata}
     return {**made, "roleRef": reference, "subjects": [subject]}
+
+
+def _metadata(name: str, namespace: str) -> dict[str, Any]:
+    return {"name": name, **({"namespace": namespace} if namespace else {}), "labels": dict(LABELS)}
 
 
 def _lease_rules(operations: Sequence[Operation]) -> list[dict[str, Any]]:

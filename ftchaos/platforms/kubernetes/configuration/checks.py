@@ -11,9 +11,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ftchaos.errors import Refused
+from ftchaos.platforms.kubernetes import drift as drifting
 from ftchaos.platforms.kubernetes.configuration import objects
 from ftchaos.platforms.kubernetes.configuration.objects import HELM
-from ftchaos.platforms.kubernetes.drift import MADE_BY_THE_CLUSTER, OURS, Difference
+from ftchaos.platforms.kubernetes.drift import Difference
 from ftchaos.platforms.kubernetes.manifests import Name, Obj
 
 Fact = dict[str, Any]
@@ -32,13 +33,14 @@ def checks(
     drifted = {one.name for one in drift}
     found: dict[Name, list[Difference]] = {}
     for one in objects.differences(before, after):
-        if (one.name.kind, one.name.name) in OURS:  # no part of the application: the undo gives it back
+        # What is ftchaos's own is no part of the application: the undo gives it back.
+        if drifting.is_ours(one.name, before.get(one.name) or after[one.name]):
             continue
         found.setdefault(one.name, []).append(one)
     failing = [_failed(name, found[name], name in drifted, written) for name in sorted(found)]
     groups: dict[tuple[str, str], int] = {}
-    for name in before:
-        if before[name].get("type") != HELM and name not in found and (name.kind, name.name) not in OURS:
+    for name, obj in before.items():
+        if obj.get("type") != HELM and name not in found and not drifting.is_ours(name, obj):
             groups[name.namespace or name.name, name.kind] = groups.get((name.namespace or name.name, name.kind), 0) + 1
     same = [
         {"name": f"{kind} of {space}", "passed": True, "expected": "as before", "actual": f"{count} as before"}
@@ -78,11 +80,8 @@ def ensure_comparable(before: Mapping[Name, Obj]) -> None:
 
 def self_test(before: Mapping[Name, Obj]) -> Fact:
     """Whether the comparison finds what is planted in a copy, and nothing else."""
-    comparable = [
-        name
-        for name in sorted(before)
-        if name.namespace and before[name].get("type") != HELM and (name.kind, name.name) not in MADE_BY_THE_CLUSTER
-    ]
+    # One more of what others make is no difference, so nothing of it can be planted.
+    comparable = [name for name in sorted(before) if name.namespace and not drifting.is_made(name, before[name])]
     copied = {name: copy.deepcopy(dict(obj)) for name, obj in before.items()}
     expected: set[Name] = set()
     if comparable:

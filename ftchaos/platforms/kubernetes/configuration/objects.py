@@ -43,14 +43,16 @@ _OF_CONTROLLERS = (
     "kubernetes.io/service-account.uid", "batch.kubernetes.io/",
 )  # fmt: skip
 _OF_JOBS = ("controller-uid", "job-name", "batch.kubernetes.io/controller-uid", "batch.kubernetes.io/job-name")
+_RESTARTED = "kubectl.kubernetes.io/restartedAt"
 _OF_TOOLS = (
     "app.kubernetes.io/managed-by", "argocd.argoproj.io/installation-id", "argocd.argoproj.io/instance",
     "argocd.argoproj.io/tracking-id", "helm.toolkit.fluxcd.io/name", "kubectl.kubernetes.io/last-applied-configuration",
-    "kubectl.kubernetes.io/restartedAt", "kustomize.toolkit.fluxcd.io/checksum", "kustomize.toolkit.fluxcd.io/name",
+    _RESTARTED, "kustomize.toolkit.fluxcd.io/checksum", "kustomize.toolkit.fluxcd.io/name",
     "meta.helm.sh/", "velero.io/",
 )  # fmt: skip
 """Notes of tools about themselves, which are given back and not compared: kubectl, Helm, Argo CD, Flux and Velero write
-them when they apply what is written, or restart it."""
+them when they apply what is written, or restart it. In the template of pods they are as somebody wrote them, and only
+that of a restart is left out: to give it back restarts the pods."""
 
 
 def api_version(resource: str) -> str:
@@ -169,17 +171,17 @@ def notes(was: Obj, is_: Obj) -> Obj:
 
 
 def _bare(name: Name, obj: Obj) -> Obj:
-    found = {**obj, "metadata": _unnoted(obj["metadata"])}
+    noted = obj["metadata"]
+    parts = {part: _without(noted.get(part), _OF_TOOLS) for part in ("labels", "annotations")}
+    found = {**obj, "metadata": {**noted, **parts}}
     template = (obj.get("spec") or {}).get("template") if name.kind in TEMPLATED else None
-    if template and template.get("metadata"):
-        found["spec"] = {**obj["spec"], "template": {**template, "metadata": _unnoted(template["metadata"])}}
+    if template and _RESTARTED in ((template.get("metadata") or {}).get("annotations") or ()):
+        metadata = template["metadata"]
+        metadata = {**metadata, "annotations": _without(metadata["annotations"], (_RESTARTED,))}
+        found["spec"] = {**obj["spec"], "template": {**template, "metadata": metadata}}
     if found.get("type") == TOKEN:
         found.pop("data", None)
     return without_addresses(found) if name.kind == "Service" else found
-
-
-def _unnoted(metadata: Obj) -> Obj:
-    return {**metadata, **{part: _without(metadata.get(part), _OF_TOOLS) for part in ("labels", "annotations")}}
 
 
 def _manifests(objects: Mapping[Name, Obj]) -> list[Manifest]:
