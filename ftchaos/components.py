@@ -133,7 +133,7 @@ def timelines(seen: Seen, way: Way) -> list[Timeline]:
     if seen.work is not None:
         found.append(_timeline("queue", _done(seen), work))
     if seen.heard is not None:
-        found.append(_timeline("websocket", _told(seen), work))
+        found.append(_timeline("websocket", told(seen), work))
     return found
 
 
@@ -188,7 +188,7 @@ def _done(seen: Seen) -> Sampled:
     )
 
 
-def _told(seen: Seen) -> Sampled:
+def told(seen: Seen) -> Sampled:
     """What was heard of each acknowledged upload as an operation: it succeeded when it was heard in time."""
     heard = seen.heard or {}
     # Before the first word was heard nobody may have listened yet.

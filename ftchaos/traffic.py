@@ -60,7 +60,7 @@ class TrafficProcesses:
         self._client_argv: ClientArgv = list
         self._public = PUBLIC
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
-        self._ended_writers = False
+        self._listens = self._ended_writers = False
 
     def begin(
         self,
@@ -100,6 +100,7 @@ class TrafficProcesses:
             how = {"follow": follow, "wait": traffic.cache_waits, "rate": traffic.cache_writes_per_s}
             config["redis"] = {**_cache(traffic), **how}
         if whole and traffic.public_url:
+            self._listens = True
             config["events"] = {"url": traffic.public_url, "users": OWNERS, "file": str(self.folder / HEARD_FILE)}
         self._spawn("workload", client_argv, config)
         deadline = now() + BEGIN_TIMEOUT_S
@@ -212,19 +213,28 @@ class TrafficProcesses:
         return found.at if found else None
 
     def meets_objectives(self, objectives: Objectives, timeout_s: float) -> bool:
-        """Whether clients saw the service meet its objectives for the newest sustained window."""
+        """Whether clients saw the service meet its objectives for the newest sustained window.
+
+        Subscribers are waited for, too: of what they had not heard before a fault nobody would know whether it worked.
+        """
         deadline = now() + timeout_s
         while True:
             if self._ended_writers:
                 return False
             operations = recovery.operations(self._live(self._public).writers)
             # One operation must have been sent after the window, hence the little more.
-            if recovery.restored(operations, objectives, now() - objectives.sustain_s * 1.1 - 0.2):
-                return True
-            if now() > deadline:
-                return False
+            met = recovery.restored(operations, objectives, now() - objectives.sustain_s * 1.1 - 0.2) is not None
+            if now() > deadline or (met and self._heard()):
+                return met
             self.ensure_alive()
             time.sleep(0.1)
+
+    def _heard(self) -> bool:
+        """Whether subscribers, where there are any, heard of an upload that was made while they listened."""
+        file = self.folder / HEARD_FILE
+        if not self._listens or not file.exists():
+            return not self._listens
+        return components.told(components.Seen(self._live(PUBLIC), None, events.read(file).heard)).count(True) > 0
 
     def end_writers(self) -> None:
         """End the writers, and whoever reads a copy, so that the ledger is whole and nothing is under way any more.
