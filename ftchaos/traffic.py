@@ -234,7 +234,10 @@ class TrafficProcesses:
         file = self.folder / HEARD_FILE
         if not self._listens or not file.exists():
             return not self._listens
-        return components.told(components.Seen(self._live(PUBLIC), None, events.read(file).heard)).count(True) > 0
+        return (
+            components.told(components.Seen(self._live(PUBLIC), None, events.read(file, live=True).heard)).count(True)
+            > 0
+        )
 
     def end_writers(self) -> None:
         """End the writers, and whoever reads a copy, so that the ledger is whole and nothing is under way any more.

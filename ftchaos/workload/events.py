@@ -51,16 +51,20 @@ class Log:
         os.close(self._file)
 
 
-def read(path: Path) -> Events:
-    """What stands in a file, also while it is being written.
+def read(path: Path, *, live: bool = False) -> Events:
+    """What stands in a file.
+
+    Args:
+        live: it is being written: a last line that is not whole yet is left out.
 
     Raises:
         Inconclusive: it is not there, or damaged.
     """
     try:
-        lines = path.read_bytes().splitlines()
+        data = path.read_bytes()
     except OSError as error:
         raise Inconclusive(f"what subscribers heard cannot be read: {error}", "run again") from error
+    lines = (data[: data.rfind(b"\n") + 1] if live else data).splitlines()
     heard: dict[int, list[float]] = {}
     connections: list[tuple[float, int, bool]] = []
     for number, text in enumerate(lines, 1):

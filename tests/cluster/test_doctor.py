@@ -142,6 +142,12 @@ def _of(objects: list[Obj], kind: str) -> list[Obj]:
     return [one for one in objects if one["kind"] == kind]
 
 
+def _tie(objects: list[Obj], key: str, value: str) -> None:
+    """Let a volume be reached from some nodes alone."""
+    term = {"matchExpressions": [{"key": key, "operator": "In", "values": [value]}]}
+    _of(objects, "PersistentVolume")[0]["spec"]["nodeAffinity"] = {"required": {"nodeSelectorTerms": [term]}}
+
+
 def _everywhere(objects: list[Obj], change: Callable[[Obj], Any]) -> None:
     for one in _of(objects, "Deployment"):
         change(one["spec"]["template"]["spec"])
@@ -186,36 +192,12 @@ WEAKNESSES: dict[str, tuple[Callable[[list[Obj]], Any], str, str]] = {
         "api always says yes",
     ),
     "a volume of one zone": (
-        lambda objects: _of(objects, "PersistentVolume")[0]["spec"].update(
-            nodeAffinity={
-                "required": {
-                    "nodeSelectorTerms": [
-                        {
-                            "matchExpressions": [
-                                {"key": "topology.kubernetes.io/zone", "operator": "In", "values": ["eu-1a"]}
-                            ]
-                        }
-                    ]
-                }
-            }
-        ),
+        lambda objects: _tie(objects, "topology.kubernetes.io/zone", "eu-1a"),
         "volumes in reach of another zone",
         "tied to one zone: file-transfer-api/files in eu-1a",
     ),
     "a volume of one node": (
-        lambda objects: _of(objects, "PersistentVolume")[0]["spec"].update(
-            nodeAffinity={
-                "required": {
-                    "nodeSelectorTerms": [
-                        {
-                            "matchExpressions": [
-                                {"key": "kubernetes.io/hostname", "operator": "In", "values": ["node-b"]}
-                            ]
-                        }
-                    ]
-                }
-            }
-        ),
+        lambda objects: _tie(objects, "kubernetes.io/hostname", "node-b"),
         "volumes in reach of another zone",
         "file-transfer-api/files in eu-1b, on node-b alone",
     ),

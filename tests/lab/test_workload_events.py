@@ -61,7 +61,9 @@ class Listening:
         until(lambda: len(self.heard()) > 10, 60, "events are heard")
 
     def heard(self) -> list[float]:
-        return sorted(min(one) for one in events.read(self.file).heard.values()) if self.file.exists() else []
+        return (
+            sorted(min(one) for one in events.read(self.file, live=True).heard.values()) if self.file.exists() else []
+        )
 
     def connections(self, since: float = 0.0) -> list[tuple[float, int, bool]]:
         return [one for one in events.read(self.file).connections if one[0] > since]

@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from ftchaos.clock import now
+from ftchaos.errors import Inconclusive
 from ftchaos.ledger import Outcome
 from ftchaos.objectives import Objectives
 from ftchaos.traffic import HEARD_FILE, LEDGER, TrafficProcesses
-from ftchaos.workload import book
+from ftchaos.workload import book, events
 
 OBJECTIVES = Objectives(sustain_s=0.5)
 STEP_S = 0.02
@@ -57,6 +58,15 @@ def test_service_is_well_once_somebody_heard_of_an_upload_that_was_made_while_he
     thread.join()
 
     assert (True, lines) == (well, heard)
+
+
+def test_a_line_that_is_being_written_is_no_damage_until_nobody_writes_any_more(tmp_path: Path) -> None:
+    line = json.dumps({"at": 1.5, "user": 1, "upload_key": 7})
+    (file := tmp_path / "heard.jsonl").write_text(f"{line}\n{line[:9]}")
+
+    assert {7: (1.5,)} == events.read(file, live=True).heard
+    with pytest.raises(Inconclusive, match=r"line 2 of .* is damaged"):
+        events.read(file)
 
 
 def test_nobody_is_waited_for_where_nobody_listens_or_no_longer_than_patience_lasts(
