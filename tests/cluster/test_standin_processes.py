@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import struct
 import sys
 import time
 from collections.abc import Iterator
@@ -28,6 +29,18 @@ SERVES = (
     "while True:\n"
     "    far, _ = near.accept(); far.sendall(b'here'); far.close()\n"
 )
+LISTENS = (
+    "import pathlib, socket, sys\n"
+    "near = socket.create_server((sys.argv[1], int(sys.argv[2])))\n"
+    "while True:\n"
+    "    far, _ = near.accept()\n"
+    "    if far.recv(10):\n"  # not of a probe
+    "        far.sendall(b'here')\n"
+    "        far.recv(1)\n"
+    "        pathlib.Path(sys.argv[3]).touch()\n"
+    "    far.close()\n"
+)
+RESETS = struct.pack("ii", 1, 0)
 PROBE = {"tcpSocket": {"port": 8080}, "periodSeconds": 1, "failureThreshold": 1}
 
 
@@ -152,6 +165,20 @@ def test_a_service_refuses_when_nobody_is_behind_it_and_leads_to_who_is_scaled_u
 
     assert "refused" == before
     assert 3 == len(pids - {0})
+
+
+def test_a_server_hears_of_a_client_that_died_and_had_not_read_its_answer(zones: Standin, tmp_path: Path) -> None:
+    # Or a database would keep the transaction of a dead worker, and the rows that it locked.
+    heard = tmp_path / "heard"
+    made = service("app", 8080)
+    made["metadata"]["annotations"] = {"standin/serve": "yes"}
+    (found,) = zones.create(made)
+    begin(zones, [sys.executable, "-S", "-E", "-c", LISTENS, "{address}", "{port}", str(heard)], probe=True)
+    with socket.create_connection((found["spec"]["clusterIP"], 8080), 5) as client:
+        client.sendall(b"asked")
+        assert b"h" == client.recv(1)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESETS)
+    zones.until(heard.exists, "the server has heard of it")
 
 
 @pytest.mark.parametrize("proxied", [False, True])

@@ -152,12 +152,13 @@ def _close(one: socket.socket) -> None:
 
 
 async def _pump(source: socket.socket, sink: socket.socket, heard: Callable[[bytes], None] = lambda data: None) -> None:
-    """Carry bytes one way, and the end of them."""
+    """Carry bytes one way, and the end of them: that of a process that died with something unread is a reset."""
     loop = asyncio.get_running_loop()
     with contextlib.suppress(OSError):
         while data := await loop.sock_recv(source, _CHUNK):
             heard(data)
             await loop.sock_sendall(sink, data)
+    with contextlib.suppress(OSError):
         sink.shutdown(socket.SHUT_WR)
 
 
