@@ -313,7 +313,8 @@ class TrafficProcesses:
 
     def seen(self, clock: Clock) -> components.Seen:
         """What the samplers have seen until now."""
-        return read_seen(self.folder, read_ledger(self.folder, live=not self._ended_writers), clock)
+        live = not self._ended_writers
+        return read_seen(self.folder, read_ledger(self.folder, live=live), clock, live=live)
 
     def end(self) -> None:
         """End whatever still runs; never fails, as the heals come after it."""
@@ -359,8 +360,12 @@ def read_public(folder: Path, ledger: Ledger) -> recovery.Operations:
     return recovery.in_order([*did, *reads.read(folder / READS_FILE)])
 
 
-def read_seen(folder: Path, ledger: Ledger, clock: Clock) -> components.Seen:
-    """What the samplers of a run have seen, with instants on the run's clock."""
+def read_seen(folder: Path, ledger: Ledger, clock: Clock, *, live: bool = False) -> components.Seen:
+    """What the samplers of a run have seen, with instants on the run's clock.
+
+    Args:
+        live: they may be at work.
+    """
     work = heard = None
     if (folder / WORK_FILE).exists():
         shift_s = clock.monotonic_s - clock.utc_s
@@ -369,7 +374,7 @@ def read_seen(folder: Path, ledger: Ledger, clock: Clock) -> components.Seen:
             for upload, begun, done, times in json.loads((folder / WORK_FILE).read_bytes())
         }
     if (folder / HEARD_FILE).exists():
-        heard = events.read(folder / HEARD_FILE).heard
+        heard = events.read(folder / HEARD_FILE, live=live).heard
     return components.Seen(ledger, work, heard)
 
 

@@ -66,7 +66,7 @@ class Listening:
         )
 
     def connections(self, since: float = 0.0) -> list[tuple[float, int, bool]]:
-        return [one for one in events.read(self.file).connections if one[0] > since]
+        return [one for one in events.read(self.file, live=True).connections if one[0] > since]
 
 
 def connect(stack: Stack) -> sessions.Session:

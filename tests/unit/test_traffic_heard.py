@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ftchaos.clock import now
+from ftchaos.clock import Clock, now
 from ftchaos.errors import Inconclusive
 from ftchaos.ledger import Outcome
 from ftchaos.objectives import Objectives
@@ -67,6 +67,14 @@ def test_a_line_that_is_being_written_is_no_damage_until_nobody_writes_any_more(
     assert {7: (1.5,)} == events.read(file, live=True).heard
     with pytest.raises(Inconclusive, match=r"line 2 of .* is damaged"):
         events.read(file)
+
+
+def test_what_was_seen_until_now_lacks_the_line_that_is_being_written(tmp_path: Path, uploads: book.Book) -> None:
+    traffic, clock = _traffic(tmp_path, listens=True), Clock.anchored()
+    line = json.dumps({"at": 1.5, "user": 1, "upload_key": 7})
+    (tmp_path / HEARD_FILE).write_text(f"{line}\n{line[:9]}")
+
+    assert {7: (1.5,)} == traffic.seen(clock).heard
 
 
 def test_nobody_is_waited_for_where_nobody_listens_or_no_longer_than_patience_lasts(

@@ -107,7 +107,9 @@ def _log(lab: Lab, zone: str, server: str) -> str:
 
 
 def _text(path: Path) -> str:
+    """A log; a line half written is not there yet."""
     try:
-        return path.read_text(errors="replace")
+        text = path.read_text(errors="replace")
     except FileNotFoundError:
         return ""
+    return text[: text.rfind("\n") + 1]
