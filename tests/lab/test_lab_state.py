@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from small_labs import bring_up, bring_up_bare, wait_until
@@ -69,6 +70,30 @@ def test_a_dead_and_a_hung_server_are_told_of_quickly(lab: Lab) -> None:
     assert "mysql-c: replica of mysql-a before, is stopped after" in told
     assert "redis-queue-c: replica of redis-queue-a before, is stopped after" in told
     assert wait_until(lambda: differences(before, states.state(lab)) == [], 60)
+
+
+def test_an_answer_that_was_late_once_is_no_difference(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, connect, call = whole(lab), session.connect, Lab.call
+    late: set[object] = set()
+
+    def connect_late(datadir: Path, **how: float) -> session.Session:
+        if datadir not in late:
+            late.add(datadir)
+            raise TimeoutError("timed out")
+        return connect(datadir, **how)
+
+    def call_late(self: Lab, name: str, /, **args: Any) -> Any:
+        replies = call(self, name, **args)
+        if name == "ask" and name not in late:
+            late.add(name)
+            return ["", *replies[1:-1], ""]
+        return replies
+
+    monkeypatch.setattr(session, "connect", connect_late)
+    monkeypatch.setattr(Lab, "call", call_late)
+
+    assert [] == differences(before, states.state(lab))
+    assert {"ask", *(server.datadir for server in database.servers(lab.facts).values())} == late
 
 
 def _process_state(lab: Lab, name: str) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -26,6 +26,8 @@ from ftchaos.platforms.lab.layout import QUEUE_REDIS_PORT, SENTINEL_PORT, ZONES,
 from ftchaos.units import human_duration
 
 ANSWER_S = 0.4
+LOOKS = 3
+"""Whoever does not answer is asked so often: a busy machine makes one answer late, not all."""
 # Reading two clocks one after the other takes time as well, on a busy machine most.
 CLOCK_TOLERANCE_S = 1.0
 _SETTINGS = ("sync_binlog", "innodb_flush_log_at_trx_commit")
@@ -43,13 +45,14 @@ def state(lab: Lab) -> dict[str, str]:
         return found
     servers = database.servers(status)
     names = {server.address: name for name, server in servers.items()}
+    # Only what runs is asked: that a server is dead is said already.
+    silent = {name for name, said in found.items() if name in services and not said.startswith("runs")}
     with ThreadPoolExecutor(3 + len(servers)) as pool:
-        parts = [pool.submit(_redis, lab), pool.submit(_balancer, lab), pool.submit(_manager, lab)]
-        parts += [pool.submit(_mysql, server, names) for server in servers.values()]
+        parts = [pool.submit(_redis, lab, silent), pool.submit(_balancer, lab), pool.submit(_manager, lab)]
+        parts += [pool.submit(_mysql, server, names) for name, server in servers.items() if name not in silent]
         parts += [pool.submit(_volume, server, services[name]) for name, server in servers.items()]
         for part in parts:
-            # Only of what runs: that a server is dead is said already.
-            found |= {name: said for name, said in part.result().items() if found.get(name, "runs").startswith("runs")}
+            found |= {name: said for name, said in part.result().items() if name not in silent}
     return found
 
 
@@ -73,16 +76,23 @@ def _service(service: Mapping[str, Any]) -> str:
 
 
 def _mysql(server: Server, names: Mapping[str, str]) -> dict[str, str]:
+    said: dict[str, str] = {}
+    for _ in range(LOOKS):
+        try:
+            return _answers(server, names)
+        except (Inconclusive, MySQLError, OSError) as error:
+            said = {server.name: f"runs, and gives no connection: {getattr(error, 'fact', error)}"}
+    return said
+
+
+def _answers(server: Server, names: Mapping[str, str]) -> dict[str, str]:
     name, flavour = server.name, server.flavour
-    try:
-        with closing(sessions.connect(server.datadir, timeout_s=ANSWER_S, answer_timeout_s=ANSWER_S)) as session:
-            asked_at = time.time()
-            clock = float(sessions.value(session, "SELECT UNIX_TIMESTAMP(NOW(6))"))
-            ahead_s = clock - (asked_at + time.time()) / 2
-            settings = {one["Variable_name"]: one["Value"] for one in sessions.rows(session, "SHOW GLOBAL VARIABLES")}
-            status = flavour.replica_status(session)
-    except (Inconclusive, MySQLError, OSError) as error:
-        return {name: f"runs, and gives no connection: {getattr(error, 'fact', error)}"}
+    with closing(sessions.connect(server.datadir, timeout_s=ANSWER_S, answer_timeout_s=ANSWER_S)) as session:
+        asked_at = time.time()
+        clock = float(sessions.value(session, "SELECT UNIX_TIMESTAMP(NOW(6))"))
+        ahead_s = clock - (asked_at + time.time()) / 2
+        settings = {one["Variable_name"]: one["Value"] for one in sessions.rows(session, "SHOW GLOBAL VARIABLES")}
+        status = flavour.replica_status(session)
     return {
         name: _role(status, settings["read_only"] == "ON", names),
         f"durability of {name}": ", ".join(f"{key} {settings[key]}" for key in _SETTINGS),
@@ -120,14 +130,18 @@ def _clock(ahead_s: float) -> str:
     return f"{human_duration(round(abs(ahead_s)))} {'ahead' if ahead_s > 0 else 'behind'}"
 
 
-def _redis(lab: Lab) -> dict[str, str]:
+def _redis(lab: Lab, silent: Collection[str]) -> dict[str, str]:
     layout = lab.layout
     nodes = {node.name: (node.place, node.port, "ROLE") for node in redis.cluster_nodes(layout)}
     nodes |= {f"redis-queue-{zone[-1]}": (zone, QUEUE_REDIS_PORT, "ROLE") for zone in ZONES}
     named = f"SENTINEL GET-MASTER-ADDR-BY-NAME {redis.QUEUE_MASTER}"
     sentinels = {f"sentinel-{zone[-1]}": (zone, SENTINEL_PORT, named) for zone in ZONES}
-    replies = lab.call("ask", questions=list((nodes | sentinels).values()))
-    said = dict(zip(nodes | sentinels, replies, strict=True))
+    questions = nodes | sentinels
+    said = dict.fromkeys(questions, "")
+    for _ in range(LOOKS):
+        asked = [name for name, reply in said.items() if not reply and name not in silent]
+        replies = lab.call("ask", questions=[questions[name] for name in asked]) if asked else []
+        said |= dict(zip(asked, replies, strict=True))
     by_port = {(layout.address(place), port): name for name, (place, port, _) in nodes.items()}
     return {name: _redis_role(said[name], by_port) for name in nodes} | {
         name: _redis_master(said[name], layout) for name in sentinels
