@@ -312,14 +312,15 @@ async def _echoes(host: str) -> bool:
     """Whether the machine at an address says anything, if only that nobody listens."""
     with socket.socket() as probe:
         probe.setblocking(False)
+        asked = asyncio.ensure_future(asyncio.get_running_loop().sock_connect(probe, (host, CLOSED_PORT)))
         try:
-            async with asyncio.timeout(ECHO_S):
-                await asyncio.get_running_loop().sock_connect(probe, (host, CLOSED_PORT))
-        except ConnectionRefusedError:
-            return True
-        except (OSError, TimeoutError):
-            return False
-        return True
+            await asyncio.sleep(0)  # its time begins when it was sent
+            # Not asyncio.timeout: after a while without a turn the answer and the end of the time come together.
+            await asyncio.wait({asked}, timeout=ECHO_S)
+            return asked.done() and isinstance(asked.exception(), ConnectionRefusedError | None)
+        finally:
+            asked.cancel()
+            await asyncio.wait({asked})
 
 
 def _words(error: Exception) -> str:
