@@ -122,6 +122,12 @@ def test_a_service_that_never_answers_is_given_up(lab: Lab) -> None:
         lab.call("begin_service", spec=mute.to_json())
 
 
+def test_a_service_without_a_port_has_time_to_be_spawned_however_soon_it_is_to_be_ready(lab: Lab) -> None:
+    quick = spec(lab, "quick", "sleep", "60", ready_timeout_s=0)
+
+    assert alive(lab.call("begin_service", spec=quick.to_json())["pid"])
+
+
 def test_a_missing_program_is_named(lab: Lab) -> None:
     with pytest.raises(MissingProgram, match="nobody needs no-such-server, which is missing"):
         lab.call("begin_service", spec=spec(lab, "nobody", "no-such-server").to_json())

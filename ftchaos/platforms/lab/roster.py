@@ -23,6 +23,7 @@ from ftchaos.platforms.lab.spawner import Spawner
 _RESTART_AFTER_S = 0.2
 _SETTLE_S = 0.05
 _POLL_S = 0.01
+_SPAWN_TIMEOUT_S = 10.0
 _KILL_TIMEOUT_S = 10.0
 _ZYGOTE = (sys.executable, "-m", "ftchaos.platforms.lab.zygote")
 _TITLE_BYTES = 512  # room for the arguments that its forks show to ps
@@ -171,7 +172,7 @@ class Roster:
             async with self._zygote_begins:
                 if not self._zygote.alive:
                     await self._zygote.begin_process([*_ZYGOTE, " " * _TITLE_BYTES])
-        await service.spawner.spawn(request, spec.ready_timeout_s)
+        await service.spawner.spawn(request, max(spec.ready_timeout_s, _SPAWN_TIMEOUT_S))
         self._changed()
 
     async def _ready(self, service: Service) -> None:
