@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -44,31 +46,57 @@ def done(tmp_path: Path) -> Iterator[list[str]]:
     loop.close()
 
 
-@pytest.fixture
-def interrupt() -> Iterator[None]:
+@contextmanager
+def interrupted() -> Iterator[None]:
     """A signal in the middle of the call, upon which the run unwinds."""
 
     def leave(*_: object) -> None:
         raise SystemExit(130)
 
     before = signal.signal(signal.SIGALRM, leave)
-    signal.setitimer(signal.ITIMER_REAL, WORK_S / 3)
-    yield
-    signal.setitimer(signal.ITIMER_REAL, 0)
-    signal.signal(signal.SIGALRM, before)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, WORK_S / 3)
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@contextmanager
+def interrupted_sending(event: str) -> Iterator[None]:
+    """The same just before the call is sent, ``c_call``, or just after it, ``c_return``."""
+
+    def leave(_: object, what: str, argument: Any) -> None:
+        if what == event and argument.__name__ in ("send", "sendall"):
+            sys.setprofile(None)
+            raise SystemExit(130)
+
+    try:
+        sys.setprofile(leave)
+        yield
+    finally:
+        sys.setprofile(None)
 
 
 @pytest.mark.parametrize("whole", [True, False])
-def test_only_a_whole_call_is_done_when_it_is_left(
-    tmp_path: Path, done: list[str], interrupt: None, whole: bool
-) -> None:
+def test_only_a_whole_call_is_done_when_it_is_left(tmp_path: Path, done: list[str], whole: bool) -> None:
     began = time.monotonic()
 
-    with pytest.raises(SystemExit):
+    with pytest.raises(SystemExit), interrupted():
         control.call(tmp_path, "kill_service", {}, whole=whole)
 
     assert (["kill_service"] if whole else []) == done
     assert (time.monotonic() - began >= WORK_S) is whole
+
+
+@pytest.mark.parametrize(("event", "asked"), [("c_call", []), ("c_return", ["kill_service"])])
+def test_a_whole_call_that_is_left_as_it_is_sent_is_done_or_was_never_asked_for(
+    tmp_path: Path, done: list[str], event: str, asked: list[str]
+) -> None:
+    with pytest.raises(SystemExit), interrupted_sending(event):
+        control.call(tmp_path, "kill_service", {}, timeout_s=2 * WORK_S, whole=True)
+
+    assert asked == done
 
 
 def test_a_call_that_nobody_interrupts_answers(tmp_path: Path, done: list[str]) -> None:

@@ -61,14 +61,14 @@ def call(
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection, _short(folder) as path:
         connection.settimeout(timeout_s)
         connection.connect(path)
-        with connection.makefile("rw") as stream:
-            stream.write(json.dumps({"call": name, "args": args}) + "\n")
-            stream.flush()
+        with connection.makefile() as stream:
             try:
+                connection.sendall((json.dumps({"call": name, "args": args}) + "\n").encode())
                 answer = _answer(stream, progress)
             except (SystemExit, KeyboardInterrupt):
                 if whole:
                     with suppress(OSError):
+                        connection.shutdown(socket.SHUT_WR)  # what was not sent is answered by the end of the stream
                         _answer(stream, None)
                 raise
     if answer is None:
