@@ -25,13 +25,23 @@ for zone in ("zone-a", "zone-b"):
 print("up", flush=True)
 sys.stdin.read()
 """
+_LAUNCHER = """
+import sys
+from ftchaos.platforms.lab import control, lab, launch
+folder = lab.folder_of(sys.argv[1])
+ephemeral = sys.argv[2] == "ephemeral"
+launch.launch(sys.argv[1], folder, launch.take_lock(folder), *launch.choose_mode(), ephemeral=ephemeral, recipe={})
+control.call(folder, "status", {})
+print("up", flush=True)
+sys.stdin.read()
+"""
 
 
-def begin_starter(name: str, kind: str) -> subprocess.Popen[str]:
-    """A process of its own that brings up a lab with two services and then waits."""
+def begin_starter(name: str, kind: str, program: str = _STARTER) -> subprocess.Popen[str]:
+    """A process of its own that brings up a lab with two services, or does as another program says, and waits."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     starter = subprocess.Popen(
-        [sys.executable, "-c", _STARTER, name, kind],
+        [sys.executable, "-c", program, name, kind],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -141,9 +151,19 @@ def test_a_starter_killed_during_bring_up_leaves_no_half_lab(kind: str, state: P
         starter.kill()
         starter.wait()
 
-        # A lab that was up by then and lasts is no half one.
-        assert gone_within(state, 2) or (kind == "lasting" and Lab.take_down(name))
+        if not gone_within(state, 2):  # a lab that was up by then and lasts is no half one
+            assert kind == "lasting"
+            Lab.attach(name).down()
         assert gone_within(state, 1)
+
+
+@pytest.mark.parametrize("kind", ["ephemeral", "lasting"])
+def test_a_supervisor_that_was_never_asked_to_bring_up_anything_ends_with_its_starter(kind: str, state: Path) -> None:
+    starter = begin_starter(f"unasked-{kind}", kind, _LAUNCHER)
+    starter.kill()
+    starter.communicate()
+
+    assert gone_within(state, 2)
 
 
 def test_an_interrupted_bring_up_removes_even_its_folder(state: Path) -> None:

@@ -117,7 +117,7 @@ def launch(
     """
     listener = control.listen(folder)
     host_proc = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY)
-    leash = os.pidfd_open(os.getpid()) if ephemeral else None
+    leash = os.pidfd_open(os.getpid())
     settings = {
         "name": name,
         "folder": str(folder),
@@ -127,12 +127,13 @@ def launch(
         "lock": lock,
         "host_proc": host_proc,
         "leash": leash,
+        "ephemeral": ephemeral,
         "recipe": recipe,
     }
     argv = [sys.executable, "-m", "ftchaos.platforms.lab.supervisor", json.dumps(settings)]
     if mode != "loopback":
         argv = ["unshare", *namespace_options(mode), *argv]
-    inherited = [listener.fileno(), lock, host_proc, *([] if leash is None else [leash])]
+    inherited = [listener.fileno(), lock, host_proc, leash]
     try:
         with (folder / LOG).open("ab") as log:
             return subprocess.Popen(
@@ -149,8 +150,7 @@ def launch(
     finally:
         listener.close()
         for descriptor in (host_proc, leash):
-            if descriptor is not None:
-                os.close(descriptor)
+            os.close(descriptor)
 
 
 def _environment() -> dict[str, str]:

@@ -40,7 +40,8 @@ class Settings:
     Attributes:
         listener, lock, host_proc: inherited descriptors: the control socket, the lock that says
             the lab is alive, the ``/proc`` of whoever began the lab.
-        leash: a pidfd of the process that an ephemeral lab must not outlive.
+        leash: a pidfd of the process that began it, which an ephemeral lab must not outlive, and no other until it
+            was asked to come up.
     """
 
     name: str
@@ -50,7 +51,8 @@ class Settings:
     listener: int
     lock: int
     host_proc: int
-    leash: int | None
+    leash: int
+    ephemeral: bool
     recipe: dict[str, Any]
 
 
@@ -209,7 +211,7 @@ class Supervisor:
             "mode_reason": self.settings.mode_reason,
             "up": self.up,
             "pid": self._pids[0],
-            "ephemeral": self.settings.leash is not None,
+            "ephemeral": self.settings.ephemeral,
             "base": self.layout.base,
             "addresses": self.layout.addresses(),
             "faults_not_to_be_had": _faults_not_to_be_had(self.settings.mode),
@@ -258,6 +260,7 @@ async def supervise(settings: Settings) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, supervisor.end)
+    loop.add_reader(settings.leash, supervisor.end)
 
     async def bring_up(progress: control.Progress) -> dict[str, Any]:
         from ftchaos.platforms.lab import recipe
@@ -271,6 +274,7 @@ async def supervise(settings: Settings) -> None:
 
     async def dispatch(name: str, args: dict[str, Any], progress: control.Progress) -> Any:
         if name == "bring_up":
+            loop.remove_reader(settings.leash)
             return await bring_up(progress)
         if name not in calls:
             raise Invalid(f"the lab knows no call {name!r}", f"it knows {', '.join(calls)}")
@@ -334,9 +338,8 @@ def main() -> None:
     """Read the settings, take over the inherited descriptors, and supervise."""
     settings = Settings(**json.loads(sys.argv[1]))
     for descriptor in (settings.listener, settings.lock, settings.host_proc, settings.leash):
-        if descriptor is not None:
-            os.set_inheritable(descriptor, False)
-    if settings.leash is not None:
+        os.set_inheritable(descriptor, False)
+    if settings.ephemeral:
         hold_leash(settings.leash)
     asyncio.run(supervise(settings))
 
