@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
-from typing import Any
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from ftchaos import guard
 from ftchaos.errors import HealFailed, Invalid, Refused
-from ftchaos.platforms.aws import faults
-from ftchaos.platforms.aws.faults import balancing, capacity
+from ftchaos.platforms.aws import access, faults
+from ftchaos.platforms.aws.access import Access
+from ftchaos.platforms.aws.faults import balancing, capacity, shards
 from ftchaos.platforms.aws.faults.mending import Mending
 from ftchaos.platforms.aws.inventory import (
     OUTSIDE,
@@ -186,6 +190,35 @@ def test_the_quota_of_failover_tests_is_kept() -> None:
     assert 2 == len(plan(_changed(tested=13), which="every-second").undo["shards"])
     with pytest.raises(Refused, match="2 shards would fail, and ElastiCache allows 1 more of its 15"):
         plan(_changed(tested=14), which="every-second")
+
+
+class _Hourly:
+    """ElastiCache at a time when an old event drops out of the hour that is asked about."""
+
+    until = Access.until
+
+    def __init__(self, *events: list[datetime]) -> None:
+        self.events = iter(events)
+        self.tested: list[str] = []
+
+    def client(self, service: str, once: bool) -> Any:
+        return SimpleNamespace(test_failover=lambda **asked: self.tested.append(asked["NodeGroupId"]))
+
+    def pages(self, service: str, operation: str, key: str, **_: Any) -> list[dict[str, Any]]:
+        if operation == "describe_events":
+            return [{"Date": at, "Message": f"{shards.RECOVERED} ft-0001-001"} for at in next(self.events)]
+        return [{"ReplicationGroupId": "ft", "Status": shards.AVAILABLE, "NodeGroups": []}]
+
+
+def test_a_recovery_of_an_hour_ago_hides_none_of_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(access, "time", SimpleNamespace(sleep=lambda _: None))
+    monkeypatch.setattr(shards, "SETTLED_S", 5.0)
+    then, now = datetime(2026, 11, 23, 6, tzinfo=UTC), datetime(2026, 11, 23, 7, tzinfo=UTC)
+    service = _Hourly([then], [then], [], *itertools.repeat([now], 10))
+    plan = faults.find("fail_redis_masters").plan(STAGING, which="every-second")
+    shards.inject(cast("Access", service), plan.undo["shards"])
+
+    assert ["0001", "0003"] == service.tested
 
 
 def test_a_shard_that_would_not_fail_over_is_refused() -> None:

@@ -8,6 +8,7 @@ Source: ElastiCache API reference, TestFailover: 15 shards in any 24 hours; shar
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from ftchaos.errors import Refused
@@ -58,20 +59,23 @@ def ensure_well(shard: Shard) -> None:
 
 def inject(access: Access, undo: Sequence[Mapping[str, Any]]) -> str:
     client = access.client("elasticache", once=True)
-    under_way: dict[str, tuple[str, int]] = {}
+    under_way: dict[str, tuple[str, datetime | None]] = {}
     for one in undo:
         if one["group"] in under_way:
             _await_replaced(access, one["group"], *under_way[one["group"]])
         more = any(other["group"] == one["group"] for other in undo if other is not one)
-        under_way[one["group"]] = one["primary"], _recoveries(access, one["primary"]) if more else 0
+        under_way[one["group"]] = one["primary"], _recovered_at(access, one["primary"]) if more else None
         client.test_failover(ReplicationGroupId=one["group"], NodeGroupId=one["shard"])
     return f"{', '.join(one['primary'] for one in undo)} failed by TestFailover" if undo else ""
 
 
-def _await_replaced(access: Access, group: str, node: str, recoveries: int) -> None:
+def _await_replaced(access: Access, group: str, node: str, recovered_at: datetime | None) -> None:
     """Wait until a failed node is replaced: its group was busy and is well again, or the event of that is there.
 
     Neither alone will do: the status does not change at once, and events may be late or missing.
+
+    Args:
+        recovered_at: when it was replaced the last time before.
     """
     busy = False
 
@@ -79,17 +83,18 @@ def _await_replaced(access: Access, group: str, node: str, recoveries: int) -> N
         nonlocal busy
         well = set(statuses(described(access, group))) == {AVAILABLE}
         if well and not busy:
-            return _recoveries(access, node) > recoveries
+            return _recovered_at(access, node) not in (None, recovered_at)
         busy = True
         return well
 
     access.until(replaced, bool, SETTLED_S, f"the node {node} of {group} is replaced")
 
 
-def _recoveries(access: Access, node: str) -> int:
+def _recovered_at(access: Access, node: str) -> datetime | None:
+    """When a node was replaced the last time within an hour, by the clock of the service; None for never."""
     about: dict[str, Any] = {"SourceType": "cache-cluster", "SourceIdentifier": node, "Duration": 60}
     events = access.pages("elasticache", "describe_events", "Events", **about)
-    return sum(1 for one in events if RECOVERED in one["Message"])
+    return max((one["Date"] for one in events if RECOVERED in one["Message"]), default=None)
 
 
 def heal(access: Access, undo: Sequence[Mapping[str, Any]], mending: Mending) -> None:
