@@ -90,7 +90,7 @@ class Running:
         self._parts = parts
         self._asked_at: float | None = None
         self._run_id = ""
-        self._told = False
+        self._told = self._heard = False
 
     def run_id(self) -> str:
         """The run that it began; empty while that is not known."""
@@ -114,8 +114,8 @@ class Running:
     def poll(self) -> Result | None:
         """What it came to; None while it is under way."""
         if not self._child.has_ended:
-            waited = self._asked_at is not None and now() - self._asked_at > LISTEN_S
-            if waited and not self._told and not UndoLog(notes.undo_log(self.run_id())).stopped():
+            asked_at = self._asked_at
+            if asked_at is not None and not self._told and not self._listens() and now() - asked_at > LISTEN_S:
                 self._terminate()
             return None
         try:
@@ -132,6 +132,12 @@ class Running:
             verdict = "failed" if said.exit_code == HARMED else "inconclusive"
             return Result.model_validate({"verdict": verdict, "exit_code": said.exit_code, "reason": said.error})
         return record.result(said.document, self._parts.manifest_sha256(str(said.document["run_id"])))
+
+    def _listens(self) -> bool:
+        """Whether it has said that it stops; once it is complete, its note is gone, and what it said with it."""
+        said = self._heard or UndoLog(notes.undo_log(self.run_id())).stopped()
+        self._heard = bool(said) or not notes.note(self.run_id()).exists()
+        return self._heard
 
     def _terminate(self) -> None:
         self._told = True
