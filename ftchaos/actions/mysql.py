@@ -51,7 +51,7 @@ def _prove(run: Run, targets: list[str]) -> float:
         StepFailed: it does not look any more.
     """
     fault_at = run.fault_at()
-    deadline = fault_at + PROOF_TIMEOUT_S
+    deadline = now() + PROOF_TIMEOUT_S
     while (proven_at := run.traffic.proven_at(targets, fault_at)) is None:
         run.traffic.ensure_alive()
         if now() > deadline:
