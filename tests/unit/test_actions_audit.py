@@ -1,4 +1,4 @@
-"""The audit gives the last work its time: nobody is told that work is undone before it is late."""
+"""The audit gives the last work its time: nobody is told that work is undone which is only late."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from ftchaos.actions import audit
-from ftchaos.components import Seen, Work
+from ftchaos.components import LATE_S, Seen, Work
 from ftchaos.ledger import Ledger, Outcome, WriterLedger, write_id
 from ftchaos.run import Run
 
@@ -34,15 +34,15 @@ class Queue:
 
 
 @pytest.mark.parametrize(
-    ("done_at_look", "patience_s", "looks"), [(1, 60.0, 1), (3, 60.0, 3), (9, -1.0, 1)], ids=["done", "soon", "late"]
+    ("done_at_look", "ended_s_ago", "looks"), [(1, 0.0, 1), (3, LATE_S, 3), (9, 31.0, 1)], ids=["done", "late", "never"]
 )
-def test_work_that_is_under_way_is_waited_for_until_it_is_late(
-    monkeypatch: pytest.MonkeyPatch, done_at_look: int, patience_s: float, looks: int
+def test_work_that_is_under_way_is_waited_for_also_when_it_is_late(
+    monkeypatch: pytest.MonkeyPatch, done_at_look: int, ended_s_ago: float, looks: int
 ) -> None:
     monkeypatch.setattr(audit, "LOOK_S", 0.0)
     queue = Queue(done_at_look)
     platform, record = SimpleNamespace(survivors=None), SimpleNamespace(clock=None)
     run = SimpleNamespace(traffic=queue, platform=platform, record=record, fault_at=lambda: 0.0)
-    audit._await_work(cast(Run, run), time.monotonic() + patience_s)
+    audit._await_work(cast(Run, run), time.monotonic() - ended_s_ago)
 
     assert looks == queue.looks
