@@ -117,20 +117,24 @@ def begin(tmp_path: Path) -> Iterator[Begin]:
     def begin_one(program: str, *arguments: str, ready: str) -> str:
         path = shutil.which(program)
         assert path, f"{program} is missing: scripts/install --tests"
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
         log = tmp_path / f"{program}.log"
-        with log.open("wb") as stream:
-            argv = [path, *(one.format(port=port) for one in arguments)]
-            begun.append(subprocess.Popen(argv, cwd=tmp_path, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream))
-        address = f"http://127.0.0.1:{port}"
         deadline = time.monotonic() + 60
-        while not _answers(address + ready):
-            if begun[-1].poll() is not None or time.monotonic() > deadline:
+        while True:
+            with socket.socket() as free:
+                free.bind(("127.0.0.1", 0))
+                port = free.getsockname()[1]
+            argv = [path, *(one.format(port=port) for one in arguments)]
+            with log.open("wb") as stream:
+                process = subprocess.Popen(argv, cwd=tmp_path, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream)
+            begun.append(process)
+            address = f"http://127.0.0.1:{port}"
+            while process.poll() is None and time.monotonic() < deadline:
+                if _answers(address + ready):
+                    return address
+                time.sleep(0.1)
+            # Another program may have taken the port since it was chosen.
+            if process.poll() is None or "address already in use" not in log.read_text():
                 raise RuntimeError(f"{program} does not come up: {log.read_text()[-2000:]}")
-            time.sleep(0.1)
-        return address
 
     try:
         yield begin_one

@@ -92,7 +92,7 @@ def test_end_of_the_run_cuts_a_long_pause_short(tmp_path: Path, receiver: Any) -
 
 def test_nobody_waits_for_a_receiver_that_hangs(tmp_path: Path, receiver: Any, other: Any) -> None:
     receiver.hangs = threading.Event()
-    teller, notes = _teller(_webhooks(tmp_path, stuck=receiver.url, audit=other.url), last_wait_s=1.0)
+    teller, notes = _teller(_webhooks(tmp_path, stuck=receiver.url, audit=other.url), last_wait_s=5.0)
 
     began = time.monotonic()
     teller.begin(_about())
@@ -102,7 +102,7 @@ def test_nobody_waits_for_a_receiver_that_hangs(tmp_path: Path, receiver: Any, o
     whole_s = time.monotonic() - began
 
     assert during_s < 1.0  # on a busy machine; it hangs for 30 s
-    assert whole_s < 3.0
+    assert whole_s < 30.0
     assert ["begin", "stop", "end", "verdict"] == [one.json["event"] for one in other.asked]
     assert ["stuck was not told of begin, stop, end, verdict: it did not answer in time"] == notes
 
@@ -259,7 +259,8 @@ def test_secrets_are_told_to_their_receivers_and_to_nobody_else(
         (tmp_path / "address").write_text(url + bad)
         (tmp_path / "secret").write_text(SECRET + bad)
     found = _config(tmp_path, ALL.format(url=receiver.url if answer != "nobody" else url.rsplit("/", 1)[0]))
-    teller, notes = _teller(found, last_wait_s=1.0)
+    tried_again = answer in ("500", "nobody", "hangs")  # for as long as there is time
+    teller, notes = _teller(found, last_wait_s=1.0 if tried_again else 30.0)
 
     teller.begin(_about())
     teller.stopped("a stranger is down")
