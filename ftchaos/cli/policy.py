@@ -76,7 +76,9 @@ def kubernetes(kind: str, environment: str | None, account: str | None, config: 
             raise Invalid(f"{environment!r} names no namespaces of Kubernetes", "add them, or leave it out")
         namespaces, secrets, lease_namespace = given.namespaces, given.secrets, given.lease_namespace
     chosen = next(one for one in KINDS if one == kind)
-    made = documents(chosen, namespaces, secrets=secrets, lease_namespace=lease_namespace)
+    made = documents(
+        chosen, namespaces, secrets=secrets, lease_namespace=lease_namespace, environment=environment or ""
+    )
     if account is not None:
         home, _, name = account.partition("/")
         if not home or not name:

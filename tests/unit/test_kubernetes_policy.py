@@ -138,8 +138,24 @@ def test_no_binding_takes_the_place_of_one_of_another_account_or_another_role() 
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_whatever_is_printed_is_told_from_the_application(kind: Kind) -> None:
-    for role in policy.documents(kind, ["app"]):
+def test_no_role_takes_the_place_of_that_of_another_environment_in_the_cluster(kind: Kind) -> None:
+    made = {
+        environment: {
+            (one["kind"], one["metadata"].get("namespace", ""), one["metadata"]["name"]): one["rules"]
+            for one in policy.documents(kind, [f"app-{environment}"], environment=environment)
+        }
+        for environment in ("dev", "staging")
+    }
+    shared = made["dev"].keys() & made["staging"].keys()
+
+    assert {"ftchaos-lease"} >= {name for _, _, name in shared}  # the lock is the same for all of the cluster
+    assert [made["dev"][one] for one in shared] == [made["staging"][one] for one in shared]
+
+
+@pytest.mark.parametrize("environment", ["", "staging"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_whatever_is_printed_is_told_from_the_application(kind: Kind, environment: str) -> None:
+    for role in policy.documents(kind, ["app"], environment=environment):
         binding = policy.binding(role, "chaos", "app")
         bare = {**binding, "metadata": {"name": "chaos"}}  # as an older one printed it
         name = manifests.Name(binding["kind"], "app", "chaos")

@@ -130,7 +130,7 @@ def is_ours(name: Name, obj: Obj) -> bool:
     if policy.LABELS.items() <= labels.items():
         return True
     role = {"Role": name.name, "RoleBinding": _of(obj, "roleRef").get("name")}.get(name.kind)
-    return role in policy.ROLES
+    return policy.is_role(role or "")
 
 
 def is_made(name: Name, obj: Obj) -> bool:

@@ -25,7 +25,6 @@ from ftchaos.platforms.kubernetes.calls import (
 SECRETS = "secrets"
 NAME = "ftchaos-{kind}"
 LEASE_ROLE = "ftchaos-lease"
-ROLES = frozenset({*(NAME.format(kind=kind) for kind in KINDS), LEASE_ROLE})
 LABELS = {"app.kubernetes.io/name": "ftchaos"}
 """By which what is ftchaos's own is told from the application."""
 LEASE_NAMESPACE = "default"
@@ -35,7 +34,7 @@ _API = f"{GROUP}/v1"
 
 def documents(
     kind: Kind, namespaces: Sequence[str] = (), calls: Iterable[Operation] = CALLS, secrets: Sequence[str] = (),
-    lease_namespace: str = LEASE_NAMESPACE,
+    lease_namespace: str = LEASE_NAMESPACE, environment: str = "",
 ) -> list[dict[str, Any]]:  # fmt: skip
     """A ClusterRole, a Role for each namespace that stays, and where something is harmed one for the lock.
 
@@ -44,6 +43,7 @@ def documents(
         namespaces: those of the environment; without any, one Role for the namespace that it is applied to.
         secrets: namespace and name of the only Secrets that may be read, those with the accounts of the stores.
         lease_namespace: that of the lock.
+        environment: in the names, as a cluster may hold several; empty for none.
     """
     every = list(calls)
     wanted = [one for one in every if one.kind in ("read", kind) and LEASE not in one.manners]
@@ -53,7 +53,7 @@ def documents(
     for secret in secrets if reads_secret else ():
         home, _, secret_name = secret.partition("/")
         names.setdefault(home, []).append(secret_name)
-    name = NAME.format(kind=kind)
+    name = "-".join(filter(None, (NAME.format(kind=kind), environment)))
     rules = _rules([one for one in chosen if one.of_cluster], namespaces)
     made = [{"apiVersion": _API, "kind": "ClusterRole", "metadata": _metadata(name, ""), "rules": rules}]
     inside = _rules([one for one in chosen if not one.of_cluster], ())
@@ -67,6 +67,11 @@ def documents(
         rules = _lease_rules([one for one in every if LEASE in one.manners])
         made.append({"apiVersion": _API, "kind": "Role", "metadata": metadata, "rules": rules})
     return made
+
+
+def is_role(name: str) -> bool:
+    """Whether a role of this name is one of these."""
+    return name == LEASE_ROLE or any(f"{name}-".startswith(f"{NAME.format(kind=kind)}-") for kind in KINDS)
 
 
 def binding(role: Mapping[str, Any], account: str, namespace: str) -> dict[str, Any]:
