@@ -56,6 +56,10 @@ class Inconclusive(FtchaosError):
     exit_code = 3
 
 
+class Away(Inconclusive):
+    """A store does not answer; it may do so later."""
+
+
 class StepFailed(Inconclusive):
     pass
 

@@ -10,16 +10,21 @@ from urllib.parse import urlsplit
 
 
 class Proxy:
-    """Passes connections on until ``budget`` bytes went to the server; then it cuts all of them and takes no more."""
+    """Passes connections on until ``budget`` bytes went to the server; then it cuts all of them and takes no more.
 
-    def __init__(self, endpoint: str, budget: int) -> None:
+    Args:
+        door: a socket that is bound and does not listen yet; one of its own otherwise.
+    """
+
+    def __init__(self, endpoint: str, budget: int, door: socket.socket | None = None) -> None:
         address = urlsplit(endpoint)
         self._server = (str(address.hostname), int(address.port or 80))
         self._left, self._lock = budget, threading.Lock()
         self._sockets: list[socket.socket] = []
-        self._door = socket.create_server(("127.0.0.1", 0))
+        self._door = door or socket.create_server(("127.0.0.1", 0))
 
     def __enter__(self) -> str:
+        self._door.listen()
         threading.Thread(target=self._serve, daemon=True).start()
         return f"http://127.0.0.1:{self._door.getsockname()[1]}"
 

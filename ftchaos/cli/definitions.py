@@ -167,7 +167,7 @@ def play(kind: str, name: str, *, as_json: bool, dry_run: bool, verbose: bool, *
     else:
         terminal.show(result.evidence, result.folder, sys.stdout)
     try:
-        store.publish(reports, result.folder)
+        store.publish(reports, result.folder, lambda said: click.echo(f"ftchaos: {said}", err=True))
     except FtchaosError as error:
         # What the run came to outranks it, but a run that nobody can see has not passed.
         click.echo(f"ftchaos: {error}", err=True)

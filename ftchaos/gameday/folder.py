@@ -7,6 +7,7 @@ these two alone, at the end of the day and again whenever somebody doubts it.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
 from ftchaos import atomic, conclusion, evidence, guard, manifest, store
@@ -152,7 +153,7 @@ def differences(folder: Path) -> list[str]:
     return found
 
 
-def complete(note: Note) -> Day:
+def complete(note: Note, tell: Callable[[str], None] = lambda said: None) -> Day:
     """Write what the day came to, its reports, and last the manifest; a second call changes nothing.
 
     Raises:
@@ -170,7 +171,7 @@ def complete(note: Note) -> Day:
             atomic.write(folder / "report.html", page.html(day))
             atomic.write(folder / "report.md", page.markdown(day))
             atomic.write(folder / "junit.xml", junit.render(whole))
-        store.publish(note.reports, folder)
+        store.publish(note.reports, folder, tell)
         note.forget()
     except OSError as error:
         raise Inconclusive(

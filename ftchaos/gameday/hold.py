@@ -148,6 +148,6 @@ def _play(loaded: Loaded, note: Note, about: Began, asked: Asked, tell: Callable
         Clock(),
         tell,
     ).run(about)
-    day = folder.complete(note)
+    day = folder.complete(note, tell)
     teller.end(evidence.read(Path(note.folder)))
     return day

@@ -10,15 +10,20 @@ s3          a store in an S3 bucket, with link (one run in it) and bucket (the n
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from ftchaos import signing
+from ftchaos.errors import Away
 from ftchaos.store.folder import FolderStore
 from ftchaos.store.summary import Store, Summary
 
 __all__ = ["Store", "Summary", "ensure_takes", "open", "publish", "staging"]
 
 S3 = "s3://"
+PATIENCE_S = 300.0
+PAUSE_S = 5.0
 
 
 def open(location: str | Path) -> Store:
@@ -55,10 +60,27 @@ def ensure_takes(location: str | Path) -> None:
     open(location).ensure_takes()
 
 
-def publish(location: str | Path, folder: Path) -> None:
+def publish(location: str | Path, folder: Path, say: Callable[[str], None] = lambda said: None) -> None:
     """Complete a run that ended: put it into the store whole, where that is elsewhere.
+
+    A store that does not answer is asked again for a while: the folder of a pod goes with it.
+
+    Args:
+        say: hears of it.
 
     Raises:
         Inconclusive: it could not be put; the fact says so, and that the local folder has everything.
     """
-    open(location).publish(folder)
+    there, until = open(location), time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            return there.publish(folder)
+        except Away as error:
+            left_s = until - time.monotonic()
+            if left_s <= 0:
+                raise
+            try:
+                say(f"{error.fact}; it is asked again for {left_s:.0f} s, and Ctrl-C ends that")
+                time.sleep(min(PAUSE_S, left_s))
+            except KeyboardInterrupt:
+                raise error from None

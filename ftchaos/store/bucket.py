@@ -16,9 +16,14 @@ from typing import Any, BinaryIO
 
 import boto3  # type: ignore[import-untyped]
 from botocore.config import Config  # type: ignore[import-untyped]
-from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
+from botocore.exceptions import (  # type: ignore[import-untyped]
+    BotoCoreError,
+    ClientError,
+    ConnectionError,
+    HTTPClientError,
+)
 
-from ftchaos.errors import Inconclusive, Invalid
+from ftchaos.errors import Away, Inconclusive, Invalid
 
 _ADDRESS = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])((?:/[A-Za-z0-9!_.*'()=-]+)*)/?")
 _TAKEN = {"PreconditionFailed", "412"}
@@ -30,7 +35,7 @@ ATTEMPTS = 4
 
 
 class Unreachable(Inconclusive):
-    """The bucket did not answer, or said no."""
+    """The bucket said no."""
 
 
 @dataclass(frozen=True)
@@ -150,18 +155,23 @@ class Bucket:
         """Translate what a network or a service may say.
 
         Raises:
-            Unreachable: it said no, or nothing.
+            Away: it said nothing, or that it cannot now.
+            Unreachable: it said no.
         """
         try:
             yield
         except ClientError as error:
             said = f"{_code(error)}: {error.response.get('Error', {}).get('Message', '')}"
-            raise Unreachable(
+            late = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500
+            raise (Away if late else Unreachable)(
                 f"{self.location} ({what}): {said}", "check the bucket, its policy and the region"
             ) from error
         except (BotoCoreError, ValueError) as error:
             hint = "check the network, AWS_ENDPOINT_URL and the credentials of the AWS SDK"
-            raise Unreachable(f"{self.location} ({what}): {str(error).splitlines()[0]}", hint) from error
+            late = isinstance(error, ConnectionError | HTTPClientError)
+            raise (Away if late else Unreachable)(
+                f"{self.location} ({what}): {str(error).splitlines()[0]}", hint
+            ) from error
 
 
 def _code(error: ClientError) -> str:

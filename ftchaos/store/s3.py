@@ -24,7 +24,7 @@ from typing import Any
 
 from ftchaos import chain, manifest, signing, state
 from ftchaos.chain import Link
-from ftchaos.errors import Inconclusive, Invalid, Refused
+from ftchaos.errors import Away, Inconclusive, Invalid, Refused
 from ftchaos.store import annotation, index, shortening
 from ftchaos.store import link as links
 from ftchaos.store.annotation import Annotation
@@ -124,6 +124,7 @@ class S3Store:
         """Put a run that is complete in a local folder into the bucket, or go on where that was interrupted.
 
         Raises:
+            Away: the bucket does not answer now; the local folder has everything.
             Inconclusive: it could not be put whole; the local folder has everything.
         """
         try:
@@ -136,7 +137,7 @@ class S3Store:
             self._append(folder, files)
         except (Inconclusive, Invalid, OSError) as error:
             why = getattr(error, "fact", None) or str(error)
-            raise Inconclusive(
+            raise (Away if isinstance(error, Away) else Inconclusive)(
                 f"{folder.name} was not published: {why}",
                 f"it is whole in {folder}; `ftchaos report publish --reports {self.location}` tries again",
             ) from error

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import boto3  # type: ignore[import-untyped]
-import cutting
 import pytest
 import stores
 from botocore.exceptions import ClientError
@@ -285,33 +284,6 @@ def test_an_object_lock_is_honoured(client: Any, tmp_path: Path, monkeypatch: py
     # A marker hides a link from listings, but the chain misses it.
     client.delete_object(Bucket="locked-evidence", Key="runs/chain/0000000002.json")
     assert names[1] in " ".join(_said(location)[""])
-
-
-def test_a_connection_lost_at_any_point_loses_nothing(
-    location: str, endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(bucket, "ATTEMPTS", 1)
-    folder = stores.add(store.staging(location), stores.made(0))
-    failures: list[str] = []
-    for budget in [*range(0, 200_000, 8_000)]:
-        with cutting.Proxy(endpoint, budget) as address:
-            monkeypatch.setenv("AWS_ENDPOINT_URL", address)
-            try:
-                store.publish(location, folder)
-            except Inconclusive as error:
-                failures.append(error.hint)
-        monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
-        _forget(monkeypatch, tmp_path)
-        there = store.open(location)
-        seen = [one.run_id for one in there.summaries()]
-        assert [there.verify([run])[run] for run in seen] in ([], [[]], [["chain: chain.json is not there, so that "
-            "nobody knows whether the newest run is"]])  # fmt: skip
-
-    assert len(failures) >= 3
-    assert all(str(folder) in hint and "report publish" in hint for hint in failures)
-    store.publish(location, folder)
-    assert _said(location) == {}
-    assert len(store.open(location).summaries()) == 1
 
 
 def test_a_writer_that_is_killed_leaves_whole_runs_only(location: str, tmp_path: Path) -> None:

@@ -352,6 +352,7 @@ def test_a_run_that_cannot_be_published_has_not_passed(
     found.exit_code = came_to
     monkeypatch.setattr(engine, "run", lambda plan, progress, verbose: engine.Result(found, folder))
     monkeypatch.setattr(store, "ensure_takes", lambda _: None)  # the bucket was there when the run began
+    monkeypatch.setattr(store, "PATIENCE_S", 0)
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "none")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "none")
