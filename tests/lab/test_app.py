@@ -285,22 +285,6 @@ def test_a_commit_that_hangs_is_unknown_and_not_called_uncommitted(stack: Stack)
 
 
 @both_flavours
-def test_a_row_that_a_silent_client_locked_is_free_again(stack: Stack) -> None:
-    # As when a zone lost its power: the server is never told that its client is gone.
-    async def lock_and_fall_silent(file_id: int) -> list[tuple[Any, ...]]:
-        config = services.config_of(stack.layout, ZONES[0], stack.secret_file)
-        async with Pool(config.mysql, 1).connection() as connection, connection.cursor() as cursor:
-            await connection.begin()
-            await cursor.execute("UPDATE files SET name = 'silent' WHERE id = %s", (file_id,))
-            return await asyncio.to_thread(query, stack, f"SELECT name FROM files WHERE id = {file_id} FOR UPDATE")
-
-    file_id = one_upload(stack, next(KEYS))[2]["file_id"]
-    ((name,),) = asyncio.run(lock_and_fall_silent(file_id))
-
-    assert "silent" != name
-
-
-@both_flavours
 def test_a_transfer_is_completed_only_once(stack: Stack) -> None:
     async def complete_again(transfer_id: int) -> bool:
         config = services.config_of(stack.layout, ZONES[0], stack.secret_file)

@@ -7,7 +7,6 @@ this one connects outside any lock and forgets all idle connections as soon as o
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,11 +18,6 @@ from pymysql.err import MySQLError
 from ftchaos.platforms.lab.app.config import Database
 
 CONNECT_TIMEOUT_S = 0.5
-
-# A server that no longer hears of a client rolls back what that one left open, or a row stays locked for hours
-# when a zone loses its power. What is idle in the pool is dropped before.
-SILENT_S = 3
-IDLE_S = 2.0
 
 # The server is going away, is gone, or no longer takes writes: 1053 shutdown, 1290 and 1836 read-only,
 # 1927 killed, 4031 idle for too long, 2003/2006/2013 client side.
@@ -53,10 +47,9 @@ class Pool:
             "charset": "utf8mb4",
             "autocommit": True,
             "connect_timeout": CONNECT_TIMEOUT_S,
-            "init_command": f"SET SESSION wait_timeout = {SILENT_S}",
         }
         self._slots = asyncio.Semaphore(size)
-        self._idle: deque[tuple[Any, float]] = deque()  # each since when, the last at the end
+        self._idle: deque[Any] = deque()
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Any]:
@@ -77,19 +70,18 @@ class Pool:
             if connection.get_transaction_status():
                 connection.close()
             elif not connection.closed:
-                self._idle.append((connection, time.monotonic()))
+                self._idle.append(connection)
 
     def forget(self) -> None:
         """Close every idle connection: they lead to the same server as the one that failed."""
         while self._idle:
-            self._idle.pop()[0].close()
+            self._idle.pop().close()
 
     def _pop(self) -> Any | None:
         while self._idle:
-            connection, since = self._idle.pop()
+            connection = self._idle.pop()
             reader = connection._reader
-            open_ = not (connection.closed or reader.at_eof() or reader.eof_received or reader.exception())
-            if open_ and time.monotonic() - since < IDLE_S:
+            if not connection.closed and not reader.at_eof() and not reader.eof_received and not reader.exception():
                 return connection
             connection.close()
         return None
