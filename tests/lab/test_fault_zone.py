@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from small_labs import bring_up, wait_until
 from ftchaos.errors import Invalid
 from ftchaos.platforms.lab import faults
 from ftchaos.platforms.lab.lab import Lab
+from ftchaos.platforms.lab.layout import EDGE, WRITER_PORT, ZONES
 from ftchaos.platforms.lab.tier import Tier
 
 FAULT = "fail_zone"
@@ -62,6 +65,37 @@ def test_a_zone_that_is_missed_for_long_comes_back(lab: Lab, manner: str) -> Non
     ensure_all_run(lab)
 
     assert tier.whole()
+
+
+# Prints a line when it has the lock, and then is as silent as a worker in the middle of a transfer.
+_LOCKS = """
+import sys, pymysql
+host, port, secret, wait_s = sys.argv[1:]
+client = pymysql.connect(host=host, port=int(port), user="app", password=secret)
+with client.cursor() as cursor:
+    cursor.execute("SELECT GET_LOCK('row', %s)", (int(wait_s),))
+    print(cursor.fetchone()[0], flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("manner", ["outage", "partition"])
+def test_what_a_client_in_the_fallen_zone_had_locked_is_free_again(lab: Lab, manner: str) -> None:
+    tier = Tier(lab)
+    zone = next(one for one in ZONES if one != tier.zone(tier.primary))
+    program = [sys.executable, "-c", _LOCKS, lab.layout.address(EDGE), str(WRITER_PORT), lab.secret]
+    holder = subprocess.Popen(lab.place_argv([*program, "0"], zone), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert holder.stdout is not None
+    held = holder.stdout.readline()
+    harm = plan(lab, FAULT, manner=manner, zone=zone)
+    faults.FAULTS[FAULT].inject(lab, harm)
+    after = subprocess.run(lab.client_argv([*program, "60"]), capture_output=True, text=True, check=False, input="")
+    heal(lab, FAULT, harm)
+    ensure_all_run(lab)
+    holder.communicate()
+
+    assert b"1\n" == held
+    assert "1\n" == after.stdout, after.stderr
 
 
 @pytest.mark.parametrize("manner", ["outage", "partition-in"])

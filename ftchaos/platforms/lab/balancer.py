@@ -97,7 +97,12 @@ backend mysql_reader
 
 frontend writer
   mode tcp
-  bind {address}:{writer_port}
+  # Who falls silent, as a zone without power does, is gone within seconds, and what it had locked is free again.
+  option clitcpka
+  clitcpka-idle 2s
+  clitcpka-intvl 1s
+  clitcpka-cnt 2
+  bind {address}:{writer_port} tcp-ut 4s
   default_backend mysql_writer
 """
 
