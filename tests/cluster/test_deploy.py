@@ -117,7 +117,7 @@ def test_roles_are_what_the_command_prints_and_bound_in_the_listed_namespaces_al
     assert printed == (ROOT / "components" / kind / "roles.yaml").read_text().split("\n", 1)[1], (
         f"ftchaos policy {asked}"
     )
-    known = [("", f"ftchaos-{kind}"), *((space, f"ftchaos-{kind}") for space in SPACES)]
+    known = [("", f"ftchaos-{kind}-staging"), *((space, f"ftchaos-{kind}-staging") for space in SPACES)]
     known += [("default", "ftchaos-lease")] if kind == "faults" else []
     assert known == [(one["metadata"].get("namespace", ""), one["metadata"]["name"]) for one in roles]
     assert known == [(one["metadata"].get("namespace", ""), one["roleRef"]["name"]) for one in bindings]
@@ -138,7 +138,8 @@ def test_other_namespaces_and_another_one_for_the_lock_are_bound_by_what_is_prin
     bound = CliRunner().invoke(policy, [*asked, "--account", "transfer/chaos"], catch_exceptions=False).output
     bindings = [one for one in yaml.safe_load_all(bound) if "subjects" in one]
 
-    assert [("", "faults"), ("app", "faults"), ("db", "faults"), ("app", "lease")] == [
+    faults = "faults-staging"
+    assert [("", faults), ("app", faults), ("db", faults), ("app", "lease")] == [
         (one["metadata"].get("namespace", ""), one["metadata"]["name"].removeprefix("transfer.chaos.ftchaos-"))
         for one in bindings
     ]
