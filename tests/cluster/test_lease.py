@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -29,10 +30,10 @@ Obj = dict[str, Any]
 
 @pytest.fixture(autouse=True)
 def hurried(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The same proportions in tenths of seconds; the duration in the record is whole seconds."""
+    """Seconds for a renewal that comes each tenth of one; the duration in the record is whole seconds."""
     monkeypatch.setenv("FTCHAOS_STATE", str(tmp_path / "state"))
     notes.stop_file("first").parent.mkdir(parents=True)  # where the run has been announced
-    for name, value in {"VALID_S": 1, "RENEW_S": 0.1, "GIVE_UP_S": 0.5, "LOOK_S": 0.05, "NOTED_S": 0.1}.items():
+    for name, value in {"VALID_S": 4, "RENEW_S": 0.1, "GIVE_UP_S": 2.5, "LOOK_S": 0.05, "NOTED_S": 0.1}.items():
         monkeypatch.setattr(lease, name, value)
 
 
@@ -227,7 +228,26 @@ def test_run_that_cannot_renew_says_so_before_another_may_take_it(app: Standin, 
     app.until(lambda: run.undo.stopped() and notes.asked_to_stop("first"), "the stop")
     app.resume()
 
-    assert "could not be renewed for 0.5 s" in notes.asked_to_stop("first")
+    assert "could not be renewed for 2.5 s" in notes.asked_to_stop("first")
+
+
+def test_renewal_that_comes_late_but_comes_keeps_the_lease(
+    app: Standin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As where the machine stood still: the timer is due before the renewal is sent.
+    monkeypatch.setattr(lease, "GIVE_UP_S", 0.0)
+    monkeypatch.setattr(lease, "NOTED_S", 2.0)
+    run = Host(app, tmp_path, "first").begin()
+    begun_at = time.time()
+
+    def goes_on() -> bool:
+        return any(one["verb"] == "patch" and one["at"] > begun_at + 2 * lease.NOTED_S for one in app.requests())
+
+    app.until(goes_on, "a renewal after the timer has looked")
+    run.die()
+
+    assert "" == run.undo.stopped()
+    assert "" == notes.asked_to_stop("first")
 
 
 def test_crash_at_each_call_leaves_a_lease_that_recovery_frees(app: Standin, tmp_path: Path) -> None:

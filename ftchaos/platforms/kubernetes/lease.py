@@ -12,6 +12,7 @@ Source: the leader election of Kubernetes' client-go, which observes renewals in
 
 from __future__ import annotations
 
+import math
 import socket
 import threading
 import time
@@ -84,6 +85,7 @@ class Lease:
         self._access = access
         self._ending = threading.Event()
         self._loss: threading.Timer | None = None
+        self._renewed_at = 0.0
         self._lock = threading.Lock()
 
     def begin(self, run_id: str, undo: UndoLog, progress: Callable[[str], None]) -> None:
@@ -191,15 +193,22 @@ class Lease:
         with self._lock:
             if self._loss is not None:
                 self._loss.cancel()
+            self._renewed_at = renewed_at
             left_s = max(0.0, renewed_at + GIVE_UP_S - clock.now())
-            self._loss = threading.Timer(left_s, self._lose, (f"it could not be renewed for {GIVE_UP_S:g} s",))
+            why = f"it could not be renewed for {GIVE_UP_S:g} s"
+            self._loss = threading.Timer(left_s, self._lose, (why, renewed_at))
             self._loss.daemon = True
             if not self._ending.is_set():
                 self._loss.start()
 
-    def _lose(self, why: str) -> None:
-        """Have the run harm nothing more, heal, and end; unless it has given the lease back itself."""
+    def _lose(self, why: str, renewed_at: float = math.inf) -> None:
+        """Have the run harm nothing more, heal, and end; unless it has given the lease back itself, or renewed it.
+
+        A machine that stood still renews late: as that names the resourceVersion, nobody else has had the lease.
+        """
         if self._ending.wait(NOTED_S) or any(one.id == self._record and one.healed for one in self._undo.records()):
+            return
+        if self._renewed_at > renewed_at:
             return
         self._ending.set()
         reason = f"the lease {self.namespace}/{self.name} is lost: {why}"
