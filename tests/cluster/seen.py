@@ -39,7 +39,7 @@ def sight(cluster: Reach, space: str, targets: Mapping[str, Obj], folder: Path) 
     )
     process = subprocess.Popen([sys.executable, "-m", SIGHT, str(config)])
     try:
-        cluster.until(lambda: {one.target for one in witness.read(file)} == set(targets), "all is seen")
+        cluster.until(lambda: {one.target for one in witness.read(file)} == set(targets), "all is seen", 60)
         yield file
     finally:
         process.kill()

@@ -152,6 +152,7 @@ def test_killed_drill_is_undone_by_recover(place: Place) -> None:
         place.cluster.until(
             lambda: any(one["verb"] == "create" and one["resource"] == "services" for one in place.cluster.requests()),
             "the drill",
+            60,
         )
         process.kill()
         process.wait()

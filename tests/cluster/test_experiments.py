@@ -286,15 +286,15 @@ def test_an_autoscaler_makes_more_pods_under_a_load_that_goes_on(stage: Stage, m
     before = stage.app.cluster.objects()
     for name, value in {"RATE": "80", "RISE": "2s", "BITES_WITHIN": "20s"}.items():
         monkeypatch.setenv(f"FTCHAOS_{name}", value)
-    with _autoscaled(stage, most=6):
+    with _autoscaled(stage, most=8):
         done = stage.run("autoscaler-load", "--warm-timeout", "60s", "--json")
         found = json.loads(done.stdout)
     did, folder = found["scaling"], stage.place.runs()[-1]
 
     assert (0, "passed", []) == (done.exit_code, found["verdict"], found["reasons"]), done.stderr
-    assert (3, 6, True, False) == tuple(did[name] for name in ("replicas_before", "replicas_most", "enough", "at_top"))
+    assert (3, 8, True, False) == tuple(did[name] for name in ("replicas_before", "replicas_most", "enough", "at_top"))
     assert did["objectives_kept"] is not None
-    assert 3 < did["replicas_highest"] <= 6
+    assert 3 < did["replicas_highest"] <= 8
     assert 0 < did["decided_s"] <= did["ready_s"]
     assert did["decided_s"] < did["within_s"]
     assert did["words"] in found["summary"]

@@ -29,7 +29,7 @@ LABELLED = {"mysql.oracle.com/cluster-role": "PRIMARY"}
 @pytest.fixture(autouse=True)
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settling, "EVERY_S", 0.05)
-    monkeypatch.setattr(settling, "SETTLED_S", 5.0)
+    monkeypatch.setattr(settling, "SETTLED_S", 30.0)
 
 
 @pytest.fixture

@@ -59,12 +59,13 @@ def _undo(harm: Harm) -> str:
 
 
 @pytest.mark.parametrize(
-    ("manner", "slow"), [("nodes", {"pod_gc_s": 300}), ("out-of-service", {"stop_s": 30}), ("drain", {"stop_s": 30})]
+    ("manner", "slow"),
+    [("nodes", {"pod_gc_s": 300}), ("out-of-service", {"stop_s": 30, "second_s": 0.1}), ("drain", {"stop_s": 30})],
 )
 def test_pods_that_live_on_for_a_while_are_not_taken_for_lost_before_they_are(
     cluster: Standin, access: Access, tmp_path: Path, manner: str, slow: dict[str, float]
 ) -> None:
-    cluster.settings(**slow)  # a hundred of them are a second
+    cluster.settings(**slow)  # a hundred of them are a second, or ten
     harm = faults.find("fail_zone").plan(survey.take(access, everywhere=True), zone="a", manner=manner)
     meant = {one["uid"] for one in harm.undo["pods"]}
     with seen.sight(cluster, SPACE, harm.signs, tmp_path) as file:

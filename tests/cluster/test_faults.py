@@ -33,11 +33,11 @@ ZONE_MANNERS = ("drain", "outage", "nodes", "out-of-service", "partition")
 def hurried(accesses: list[Access], monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits of hundredths of seconds, while all that is called is in the table."""
     monkeypatch.setattr(settling, "EVERY_S", 0.05)
-    monkeypatch.setattr(settling, "SETTLED_S", 5.0)
-    monkeypatch.setattr(nodes, "READY_S", 5.0)
+    monkeypatch.setattr(settling, "SETTLED_S", 30.0)
+    monkeypatch.setattr(nodes, "READY_S", 30.0)
     monkeypatch.setattr(nodes, "EVERY_S", 0.05)
     monkeypatch.setattr(evicting, "ROUND_S", 0.05)
-    monkeypatch.setattr(evicting, "DRAINED_S", 5.0)
+    monkeypatch.setattr(evicting, "DRAINED_S", 30.0)
 
 
 @pytest.fixture

@@ -52,6 +52,15 @@ def stored(app: RealApp) -> int:
         return int(cursor.fetchall()[0][0])
 
 
+def reached(app: RealApp) -> bool:
+    """Whether MySQL answers at its address."""
+    try:
+        stored(app)
+    except pymysql.OperationalError:
+        return False
+    return True
+
+
 def delete(app: RealApp, pod: object) -> None:
     metadata = pod.metadata  # type: ignore[attr-defined]
     app.cluster.core.delete_namespaced_pod(metadata.name, metadata.namespace, grace_period_seconds=0)
@@ -85,6 +94,7 @@ def test_mysql_comes_back_on_its_volume_with_its_data(app: RealApp) -> None:
     delete(app, pod)
     app.cluster.until(lambda: not alive(pid), "its process is dead")
     app.cluster.until(lambda: app.ready(DB, "mysql"), "MySQL is back")
+    app.cluster.until(lambda: reached(app), "its service leads to it")
     after = stored(app)
     app.cluster.until(lambda: [201] * 3 == uploads(app, 3), "the application has found it")
 

@@ -94,14 +94,17 @@ def test_a_watch_tells_what_changed_since_a_version(reached: Reach, space: str) 
         reached.core.patch_namespaced_config_map("one", space, {"data": {"a": "1"}})
         reached.core.patch_namespaced_config_map("one", space, {"metadata": {"labels": {"app": "y"}}})
 
-    threading.Thread(target=change).start()
-    seen = [
-        (event["type"], event["object"].metadata.name)
-        for event in watch.Watch().stream(
-            reached.core.list_namespaced_config_map, space, label_selector="app=x", resource_version=version,
-            timeout_seconds=1,
-        )
-    ]  # fmt: skip
+    changes = threading.Thread(target=change)
+    changes.start()
+    watcher, seen = watch.Watch(), []
+    for event in watcher.stream(
+        reached.core.list_namespaced_config_map, space, label_selector="app=x", resource_version=version,
+        timeout_seconds=30,
+    ):  # fmt: skip
+        seen.append((event["type"], event["object"].metadata.name))
+        if event["type"] == "DELETED":
+            watcher.stop()
+    changes.join()
 
     assert [("ADDED", "one"), ("MODIFIED", "one"), ("DELETED", "one")] == seen
 

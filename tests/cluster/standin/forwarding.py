@@ -46,29 +46,29 @@ class Forwarding:
             await asyncio.sleep(1)
             raise Refused("InternalError", "error dialing backend: dial tcp: i/o timeout", code=500)
         socket = web.WebSocketResponse(protocols=(PROTOCOL,), max_msg_size=0, compress=False, autoclose=True)
-        await socket.prepare(request)
         key, uid = (asked.namespace, asked.name), str(pod["metadata"]["uid"])
         address = str((pod.get("status") or {}).get("podIP", ""))
         writers: dict[int, asyncio.StreamWriter] = {}
         tasks = []
-        for number, port in enumerate(ports):
-            for channel in (2 * number, 2 * number + 1):
-                await socket.send_bytes(bytes((channel, port % 256, port // 256)))
-            target = addresses.inside(address) if key in self._processes.runs else address
-            try:
-                reader, writers[number] = await asyncio.open_connection(target, port)
-            except OSError as error:
-                said = f"error forwarding port {port} to pod {uid}: failed to connect to localhost:{port}: {error}"
-                await socket.send_bytes(bytes((2 * number + 1,)) + said.encode())
-                continue
-            tasks.append(asyncio.create_task(self._up(socket, 2 * number, reader, str(pod["spec"]["nodeName"]))))
         try:
+            await socket.prepare(request)
+            for number, port in enumerate(ports):
+                for channel in (2 * number, 2 * number + 1):
+                    await socket.send_bytes(bytes((channel, port % 256, port // 256)))
+                target = addresses.inside(address) if key in self._processes.runs else address
+                try:
+                    reader, writers[number] = await asyncio.open_connection(target, port)
+                except OSError as error:
+                    said = f"error forwarding port {port} to pod {uid}: failed to connect to localhost:{port}: {error}"
+                    await socket.send_bytes(bytes((2 * number + 1,)) + said.encode())
+                    continue
+                tasks.append(asyncio.create_task(self._up(socket, 2 * number, reader, str(pod["spec"]["nodeName"]))))
             async for message in socket:
                 if message.type is WSMsgType.BINARY and (writer := writers.get(message.data[0] // 2)):
                     writer.write(message.data[1:])
                     await writer.drain()
         except OSError:
-            pass  # the pod is gone
+            pass  # the pod or the client is gone
         finally:
             for task in tasks:
                 task.cancel()

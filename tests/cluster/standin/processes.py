@@ -81,6 +81,9 @@ class Processes:
     def reset(self) -> None:
         for key in list(self.runs):
             self._end(key)
+        for process in self._killed.values():
+            process.wait(10)
+        self._killed.clear()
         shutil.rmtree(self._folder / "volumes", ignore_errors=True)
 
     def look(self) -> None:
