@@ -51,9 +51,7 @@ class Chromium:
         os.close(its_input)
         os.close(its_output)
         self._session = ""
-        targets = self.call("Target.getTargets")["targetInfos"]
-        page = next(target["targetId"] for target in targets if target["type"] == "page")
-        self._session = self.call("Target.attachToTarget", targetId=page, flatten=True)["sessionId"]
+        self._session = self.call("Target.attachToTarget", targetId=self._page(), flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.call(f"{domain}.enable")
 
@@ -96,9 +94,9 @@ class Chromium:
         )
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.call("Emulation.setEmulatedMedia", media=media, features=[scheme])
-        self.call("Page.navigate", url=path.resolve().as_uri())
+        loader = self.call("Page.navigate", url=path.resolve().as_uri())["loaderId"]
         deadline = time.monotonic() + self._timeout_s
-        while not any(event.get("method") == "Page.loadEventFired" for event in self.events):
+        while not self._has_loaded(loader):
             if time.monotonic() > deadline:
                 raise TimeoutError(f"{path} was not loaded in {self._timeout_s} s")
             self.events.append(self._read())
@@ -120,6 +118,27 @@ class Chromium:
         self.call("Emulation.setEmulatedMedia", media="", features=[])
         answer = self.call("Page.printToPDF", preferCSSPageSize=True, printBackground=False)
         path.write_bytes(base64.b64decode(answer["data"]))
+
+    def _page(self) -> str:
+        """The page that the browser opens when it begins; it may answer before that."""
+        deadline = time.monotonic() + self._timeout_s
+        while True:
+            targets = self.call("Target.getTargets")["targetInfos"]
+            if pages := [target["targetId"] for target in targets if target["type"] == "page"]:
+                return str(pages[0])
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"the browser opened no page in {self._timeout_s} s")
+            time.sleep(0.02)
+
+    def _has_loaded(self, loader: str) -> bool:
+        """Whether a page was loaded, after this loader has put it in the place of the one before."""
+        is_there = False
+        for event in self.events:
+            method, parameters = event.get("method"), event.get("params", {})
+            is_there |= method == "Page.frameNavigated" and parameters["frame"]["loaderId"] == loader
+            if is_there and method == "Page.loadEventFired":
+                return True
+        return False
 
     def _read(self) -> dict[str, Any]:
         while b"\0" not in self._buffer:
