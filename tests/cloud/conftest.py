@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -41,7 +42,7 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         identities.append({"name": name, "credentials": credentials, "actions": actions})
     (below / "s3.json").write_text(json.dumps({"identities": identities}))
     (below / "data").mkdir()
-    ports = _free_ports(4)
+    ports, kept = _free_ports(4)
     weed = Path(sys.executable).parent / "weed"
     with (below / "log").open("wb") as log:
         server = subprocess.Popen(
@@ -61,6 +62,7 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         # It takes long to leave in order, and nothing of it is needed any more.
         server.kill()
         server.wait()
+        kept.close()
         for port in (number + offset for number in ports for offset in (0, 10_000)):
             for left in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):
                 left.unlink()
@@ -138,20 +140,27 @@ def location(client: Any) -> str:
     return f"s3://{bucket}/team/runs"
 
 
-def _free_ports(count: int) -> list[int]:
-    """Ports that are free, as are those that the server derives from them."""
+def _free_ports(count: int) -> tuple[list[int], ExitStack]:
+    """Ports that are free, as are those that the server derives from them, and what keeps others from being given them.
+
+    They stay bound; the server sets SO_REUSEADDR, and so can listen there nevertheless.
+    """
     found: list[int] = []
+    kept = ExitStack()
     while len(found) < count:
-        with socket.socket() as one, socket.socket() as other:
+        with ExitStack() as pair:
+            one, other = (pair.enter_context(socket.socket()) for _ in range(2))
             one.bind(("127.0.0.1", 0))
-            port = one.getsockname()[1]
+            port = one.getsockname()[1] - 10_000
             try:
-                other.bind(("127.0.0.1", port - 10_000))
+                other.bind(("127.0.0.1", port))
             except OSError:
                 continue
-            if not {port, port - 10_000} & {taken for number in found for taken in (number, number + 10_000)}:
-                found.append(port - 10_000)
-    return found
+            for each in (one, other):  # only now: so that nobody else's was taken that is kept like these
+                each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            found.append(port)
+            kept.push(pair.pop_all())
+    return found, kept
 
 
 def _await(server: subprocess.Popen[bytes], address: str, log: Path) -> None:

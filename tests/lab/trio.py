@@ -26,11 +26,19 @@ from ftchaos.mysql.server import Server, wait_ready
 SIZE_BYTES = 8 * 2**20
 
 
+_kept: list[socket.socket] = []
+
+
 def free_port() -> int:
-    """A TCP port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A TCP port that nobody listens on, and that nobody else is given while the tests run.
+
+    It stays bound: a server that sets SO_REUSEADDR, as all of ours do, can listen there nevertheless.
+    """
+    kept = socket.socket()
+    kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    kept.bind(("127.0.0.1", 0))
+    _kept.append(kept)
+    return int(kept.getsockname()[1])
 
 
 def until(condition: Callable[[], Any], timeout_s: float = 60, what: str = "") -> Any:

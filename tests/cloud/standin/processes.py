@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+_kept: list[socket.socket] = []
 _spawner = ThreadPoolExecutor(max_workers=1, thread_name_prefix="spawner")
 
 
@@ -45,10 +46,22 @@ def later(work: Callable[..., Any], *arguments: Any) -> threading.Thread:
 
 
 def free_port() -> int:
-    """A TCP port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A TCP port for a server of ours, which nobody else is given until :func:`release_ports`.
+
+    It stays bound without being listened on: a server that sets SO_REUSEADDR, as all of ours do, can listen there, and
+    whoever asks for any port gets another one.
+    """
+    kept = socket.socket()
+    kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    kept.bind(("127.0.0.1", 0))
+    _kept.append(kept)
+    return int(kept.getsockname()[1])
+
+
+def release_ports() -> None:
+    """Give back the ports of servers that are gone."""
+    while _kept:
+        _kept.pop().close()
 
 
 def until(condition: Callable[[], Any], timeout_s: float, what: str) -> Any:
