@@ -93,7 +93,7 @@ def test_a_snapshot_from_before_all_of_them_is_refused(drill: Drill) -> None:
 
 def test_snapshots_that_are_not_available_or_not_its_own_are_passed_over(drill: Drill) -> None:
     rds = drill.standin.client("rds")
-    drill.standin.settings(snapshot_s=2)
+    drill.standin.settings(snapshot_s=60)
     rds.create_db_snapshot(DBInstanceIdentifier=staging.INSTANCE, DBSnapshotIdentifier="unfinished")
     chosen = drill.choose()
     drill.standin.settings(**QUICK)

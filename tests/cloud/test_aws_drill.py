@@ -19,6 +19,7 @@ import pytest
 from copy_account import ground, state
 from fault_account import led_to
 from standin import staging
+from standin.processes import until
 from standin.server import Standin
 from standin.staging import Staging
 from workplaces import Done, Workplace
@@ -129,9 +130,9 @@ def test_a_copy_is_restored_audited_read_and_removed_and_its_source_stands_still
 
 
 def test_of_a_snapshot_the_age_is_the_loss_where_that_is_accepted(stage: Stage) -> None:
-    stage.made.standin.client("rds").create_db_snapshot(
-        DBInstanceIdentifier=staging.INSTANCE, DBSnapshotIdentifier="nightly"
-    )
+    rds = stage.made.standin.client("rds")
+    rds.create_db_snapshot(DBInstanceIdentifier=staging.INSTANCE, DBSnapshotIdentifier="nightly")
+    until(lambda: _status(rds, "nightly") == "available", 60, "the snapshot")
     configuration = stage.place.folder / "ftchaos.yaml"
     done = stage.run("--json", "--method", "snapshot")
     unknown = json.loads(done.stdout)
@@ -145,6 +146,10 @@ def test_of_a_snapshot_the_age_is_the_loss_where_that_is_accepted(stage: Stage) 
     assert ("backup age", None) == (found["data"]["source"], found["data"]["data_loss_s"])
     assert 0 < found["data"]["backup_age_s"] < 120
     assert found["data"]["lost"] == found["data"]["acknowledged"] > 0
+
+
+def _status(rds: Any, name: str) -> str:
+    return str(rds.describe_db_snapshots(DBSnapshotIdentifier=name)["DBSnapshots"][0]["Status"])
 
 
 def test_whoever_recovers_after_a_kill_removes_the_copy(stage: Stage) -> None:

@@ -155,8 +155,10 @@ def test_an_experiment_takes_the_zone_is_seen_and_heals_when_it_is_stopped(
     standin.clear()
     with watching(tmp_path, seen) as witness:
         fault_at = now()
+        standin.settings(failover_s=60)  # until it was seen, as a network that is silent takes two tries to notice
         said = inject(standin, FAULT, harm)
         witness.wait_proven(fault_at)
+        standin.settings(failover_s=0.5)
         during = state(standin)
         healed = heal(standin, FAULT, harm)
         witness.wait(witness.all_up, 20)
@@ -232,9 +234,9 @@ def test_what_recovers_because_the_experiment_ended_by_itself_is_no_recovery(
 ) -> None:
     platform = AwsPlatform(_configured(standin), Options(environment="staging"))
     harm = _plan(standin, _template(standin, "servers"))
-    standin.settings(minute_s=0.02)
     platform.inject(FAULT, harm, UndoLog(tmp_path / "undo.jsonl"), lambda: None)
     during = faults.ended(reach(standin), harm.undo)
+    standin.settings(minute_s=0)
     until(lambda: _experiment(standin)["state"]["status"] == "completed", 10, "the experiment completes")
 
     assert "" == during

@@ -22,22 +22,21 @@ from standin.staging import GROUP, INSTANCE, REPLICAS, Staging
 from ftchaos.errors import FtchaosError
 from ftchaos.mysql import session
 
+PATIENCE_S = 20.0
 
-def _reach(made: Staging, name: str = INSTANCE, answer_timeout_s: float = 2) -> session.Session:
-    endpoint = made.database(name)["Endpoint"]
+
+def _reach(made: Staging, name: str = INSTANCE, timeout_s: float = PATIENCE_S) -> session.Session:
+    return _connect(made, made.database(name)["Endpoint"]["Port"], timeout_s)
+
+
+def _connect(made: Staging, port: int, timeout_s: float = PATIENCE_S) -> session.Session:
     return session.reach(
-        endpoint["Address"], endpoint["Port"], user="ftchaos", password=made.password, timeout_s=2,
-        answer_timeout_s=answer_timeout_s,
-    )  # fmt: skip
+        "127.0.0.1", port, user="ftchaos", password=made.password, timeout_s=timeout_s, answer_timeout_s=timeout_s
+    )
 
 
-def _write(made: Staging, write_id: int) -> bool:
-    try:
-        with _reach(made) as connection:
-            session.execute(connection, [f"INSERT INTO ftchaos.ledger_writes (id, content) VALUES ({write_id}, 'x')"])
-        return True
-    except (FtchaosError, pymysql.err.MySQLError, OSError):
-        return False
+def _write(made: Staging, write_id: int, timeout_s: float = PATIENCE_S) -> bool:
+    return _insert(made, made.database()["Endpoint"]["Port"], write_id, timeout_s)
 
 
 def _ids(made: Staging, name: str) -> list[int]:
@@ -66,11 +65,11 @@ def test_replicas_have_what_was_written_to_the_database(staged: Staging) -> None
 
 def test_point_in_time_restore_holds_the_rows_of_its_second_and_no_later_ones(small: Staging) -> None:
     small.standin.settings(lag_s=0)
-    _write(small, 1)
+    assert _write(small, 1)
     time.sleep(1.1)
     at = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
     time.sleep(1.1)
-    _write(small, 2)
+    assert _write(small, 2)
     small.standin.client("rds").restore_db_instance_to_point_in_time(
         SourceDBInstanceIdentifier=INSTANCE, TargetDBInstanceIdentifier="copy", RestoreTime=at
     )
@@ -124,14 +123,15 @@ def test_failover_of_a_single_az_database_is_refused(aws: Standin) -> None:
 
 def test_writer_in_a_cut_subnet_is_unreachable_until_the_standby_takes_over(small: Staging) -> None:
     ec2 = small.standin.client("ec2")
-    small.standin.settings(detect_s=1)
+    small.standin.settings(detect_s=60)
     assert _write(small, 1)
     hole = ec2.create_network_acl(VpcId=small.vpc)["NetworkAcl"]["NetworkAclId"]
     acls = ec2.describe_network_acls(NetworkAclIds=[small.acl])["NetworkAcls"]
     writers = next(one for one in acls[0]["Associations"] if one["SubnetId"] == small.subnets["us-east-1a"])
     ec2.replace_network_acl_association(AssociationId=writers["NetworkAclAssociationId"], NetworkAclId=hole)
 
-    assert not _write(small, 2)
+    assert not _write(small, 2, timeout_s=2)
+    small.standin.settings(detect_s=1)
     until(lambda: _write(small, 3), 60, "a write after the standby took over")
     assert "us-east-1b" == small.await_available()["AvailabilityZone"]
 
@@ -159,10 +159,11 @@ def test_test_failover_promotes_a_replica_for_real_one_shard_at_a_time(staged: S
     with redis.RedisCluster(host="127.0.0.1", port=port, socket_timeout=2) as client:
         client.set("kept", "value")
     before = _masters(staged)
-    staged.standin.settings(test_failover_s=2)
+    staged.standin.settings(test_failover_s=60)
     caches.test_failover(ReplicationGroupId=GROUP, NodeGroupId="0002")
 
     assert "InvalidReplicationGroupState" == _code(caches.test_failover, ReplicationGroupId=GROUP, NodeGroupId="0001")
+    staged.standin.settings(test_failover_s=0.5)
     staged.await_cache()
     assert [GROUP + "-0002-001"] == sorted(before - _masters(staged))
     assert [GROUP + "-0002-002"] == sorted(_masters(staged) - before)
@@ -188,7 +189,7 @@ def test_backup_job_restores_the_rows_of_its_recovery_point(aws: Standin) -> Non
     point = backup.list_recovery_points_by_backup_vault(BackupVaultName="staging")["RecoveryPoints"][0]
     age = datetime.datetime.now(datetime.UTC) - point["CreationDate"]
     arn = point["RecoveryPointArn"]
-    _write(made, 1)
+    assert _write(made, 1)
     said = backup.get_recovery_point_restore_metadata(BackupVaultName="staging", RecoveryPointArn=arn)
     job = backup.start_restore_job(
         RecoveryPointArn=arn,
@@ -205,7 +206,7 @@ def test_backup_job_restores_the_rows_of_its_recovery_point(aws: Standin) -> Non
 
 def test_snapshot_copied_to_another_region_takes_its_time_and_holds_the_rows(aws: Standin, small: Staging) -> None:
     made = small
-    _write(made, 1)
+    assert _write(made, 1)
     here, there = aws.client("rds"), aws.client("rds", "us-west-2")
     key = aws.client("kms", "us-west-2").create_key()["KeyMetadata"]["Arn"]
     snapshot = here.create_db_snapshot(DBInstanceIdentifier=INSTANCE, DBSnapshotIdentifier="one")["DBSnapshot"]
@@ -213,9 +214,10 @@ def test_snapshot_copied_to_another_region_takes_its_time_and_holds_the_rows(aws
     until(lambda: _status(here) == "available", 60, "the snapshot")
 
     assert "InvalidParameterCombination" == _code(there.copy_db_snapshot, **copied)
-    aws.settings(copy_s=2)
+    aws.settings(copy_s=60)
     there.copy_db_snapshot(**copied, KmsKeyId=key)
     assert "creating" == _status(there)
+    aws.settings(copy_s=0.3)
     until(lambda: _status(there) == "available", 60, "the copy")
     there.restore_db_instance_from_db_snapshot(DBInstanceIdentifier="west", DBSnapshotIdentifier="two")
     there.get_waiter("db_instance_available").wait(DBInstanceIdentifier="west", WaiterConfig={"Delay": 1})
@@ -236,9 +238,10 @@ def test_teardown_is_refused_out_of_order(aws: Standin, small: Staging) -> None:
     assert "InvalidParameterCombination" == _code(rds.delete_db_instance, **delete)
     assert "DependencyViolation" == _code(ec2.delete_security_group, GroupId=made.group)
     assert "InvalidDBSubnetGroupStateFault" == _code(rds.delete_db_subnet_group, DBSubnetGroupName="staging")
-    aws.settings(modifying_s=3)  # long enough to be seen on a busy machine
+    aws.settings(modifying_s=60)
     rds.modify_db_instance(DBInstanceIdentifier=INSTANCE, DeletionProtection=False, ApplyImmediately=True)
     assert "InvalidDBInstanceState" == _code(rds.delete_db_instance, **delete)
+    aws.settings(modifying_s=0.3)
     made.await_available()
     rds.delete_db_instance(**delete)
     until(lambda: not rds.describe_db_instances()["DBInstances"], 60, "the database is gone")
@@ -249,7 +252,7 @@ def test_teardown_is_refused_out_of_order(aws: Standin, small: Staging) -> None:
 def test_new_master_password_works_after_a_while(aws: Standin, small: Staging) -> None:
     made = small
     endpoint = made.database()["Endpoint"]
-    aws.settings(password_s=2)
+    aws.settings(password_s=60)
     aws.client("rds").modify_db_instance(
         DBInstanceIdentifier=INSTANCE, MasterUserPassword="another-one", ApplyImmediately=True
     )
@@ -260,6 +263,7 @@ def test_new_master_password_works_after_a_while(aws: Standin, small: Staging) -
                 let_in.append(True)
         except FtchaosError:
             let_in.append(False)
+        aws.settings(password_s=0)
         made.await_available()
 
     assert [False, True] == let_in
@@ -283,8 +287,8 @@ def test_aurora_failover_to_a_named_reader_keeps_every_write_and_its_copy_is_of_
     port = _cluster(rds, "aurora")["Port"]
     assert _insert(made, port, 1)
     rds.failover_db_cluster(DBClusterIdentifier="aurora", TargetDBInstanceIdentifier="aurora-1")
-    until(lambda: _insert(made, port, 2), 60, "a write after the failover")
     until(lambda: _cluster(rds, "aurora")["Status"] == "available", 60, "the cluster after its failover")
+    assert _insert(made, port, 2)
     time.sleep(1.1)
     at = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
     time.sleep(1.1)
@@ -316,10 +320,12 @@ def _member(rds: Any, cluster: str, number: int) -> None:
     )  # fmt: skip
 
 
-def _insert(made: Staging, port: int, write_id: int) -> bool:
+def _insert(made: Staging, port: int, write_id: int, timeout_s: float = PATIENCE_S) -> bool:
+    """Whether a row was written, now or before: a write may take effect although its answer is lost."""
+    row = f"INSERT INTO ftchaos.ledger_writes (id, content) VALUES ({write_id}, 'x') ON DUPLICATE KEY UPDATE id = id"
     try:
-        with session.reach("127.0.0.1", port, user="ftchaos", password=made.password, timeout_s=2) as connection:
-            session.execute(connection, [f"INSERT INTO ftchaos.ledger_writes (id, content) VALUES ({write_id}, 'x')"])
+        with _connect(made, port, timeout_s) as connection:
+            session.execute(connection, [row])
         return True
     except (FtchaosError, pymysql.err.MySQLError, OSError):
         return False

@@ -90,10 +90,12 @@ def test_cluster_snapshot_is_copied_to_another_region_and_restored_there_with_it
     restored = {"Engine": "aurora-mysql", "DBSubnetGroupName": "copy", "VpcSecurityGroupIds": [group]}
     arn = made["DBClusterSnapshot"]["DBClusterSnapshotArn"]
     until(lambda: _snapshot(aurora.rds)["Status"] == "available", 20, "the snapshot")
+    aurora.made.standin.settings(copy_s=60)
     far.copy_db_cluster_snapshot(SourceDBClusterSnapshotIdentifier=arn, TargetDBClusterSnapshotIdentifier="second")
     too_early = _code(
         far.restore_db_cluster_from_snapshot, DBClusterIdentifier="far", SnapshotIdentifier="second", **restored
     )
+    aurora.made.standin.settings(copy_s=0.3)
     until(lambda: _snapshot(far)["Status"] == "available", 20, "the copy")
     wrong_region = _code(
         far.restore_db_cluster_from_snapshot, DBClusterIdentifier="far", SnapshotIdentifier="second",
@@ -144,10 +146,13 @@ def test_restorable_window_of_a_cluster_lags_behind(aurora: Aurora) -> None:
 
 
 def test_teardown_of_a_cluster_is_refused_out_of_order(aurora: Aurora) -> None:
-    rds, ec2 = aurora.rds, aurora.made.standin.client("ec2")
+    standin, rds = aurora.made.standin, aurora.rds
+    ec2 = standin.client("ec2")
     delete = {"DBClusterIdentifier": NAME, "SkipFinalSnapshot": True}
+    standin.settings(modifying_s=60)
     rds.modify_db_cluster(DBClusterIdentifier=NAME, DeletionProtection=True, ApplyImmediately=True)
     codes = [_code(rds.create_db_cluster_snapshot, DBClusterIdentifier=NAME, DBClusterSnapshotIdentifier="busy")]
+    standin.settings(modifying_s=0.3, rebooting_s=60)
     aurora.await_cluster()
     codes.append(_code(rds.delete_db_cluster, **delete))
     rds.modify_db_cluster(DBClusterIdentifier=NAME, DeletionProtection=False, ApplyImmediately=True)
@@ -156,6 +161,7 @@ def test_teardown_of_a_cluster_is_refused_out_of_order(aurora: Aurora) -> None:
     codes.append(_code(ec2.delete_security_group, GroupId=aurora.made.group))
     rds.reboot_db_instance(DBInstanceIdentifier=f"{NAME}-0")
     codes.append(_code(rds.delete_db_instance, DBInstanceIdentifier=f"{NAME}-0"))
+    standin.settings(rebooting_s=0.3)
     aurora.made.await_available(f"{NAME}-0")
 
     assert [

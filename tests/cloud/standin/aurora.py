@@ -124,8 +124,8 @@ class Aurora:
         check_groups(call.region, call.params)
         answer = call.moto()
         if answer.ok:
-            self.world.beside(self._change, cluster, call.params.get("MasterUserPassword"))
             cluster.model.status = "modifying"
+            self.world.beside(self._change, cluster, call.params.get("MasterUserPassword"))
         return answer
 
     def delete(self, call: Call) -> Any:
@@ -168,7 +168,7 @@ class Aurora:
         return cluster
 
     def _become_available(self, cluster: Cluster) -> None:
-        time.sleep(self.world.settings.creating_s)
+        self.world.last("creating_s")
         cluster.model.status = "available"
 
     def _bring_up(self, cluster: Cluster, record: Instance) -> None:
@@ -185,7 +185,7 @@ class Aurora:
             processes.until(lambda: cluster.members[0].model.status == "available", 60, "the writer")
             database.follow(cluster.front.port, databases.fresh()[1])
         record.database = database
-        time.sleep(max(0.0, begun + self.world.settings.creating_s - time.monotonic()))
+        self.world.last("creating_s", begun)
         record.place.proxy.lead(database.port)
         cluster.lead()
         record.model.status = "available"
@@ -204,7 +204,7 @@ class Aurora:
         cluster.lead()
         writer.database, heir.database = heir.database, writer.database
         heir.database.begin()
-        time.sleep(max(0.0, begun + self.world.settings.failover_s - time.monotonic()))
+        self.world.last("failover_s", begun)
         cluster.members.remove(heir)
         cluster.members.insert(0, heir)
         cluster.model.failover(heir.model)
@@ -222,11 +222,11 @@ class Aurora:
         writer = cluster.writer
         if password and writer:
             cluster.model.status = "resetting-master-credentials"
-            time.sleep(self.world.settings.password_s)
+            self.world.last("password_s")
             writer.account(cluster.model.master_username, password)
         else:
             cluster.password = password or cluster.password
-            time.sleep(self.world.settings.modifying_s)
+            self.world.last("modifying_s")
         cluster.model.status = "available"
 
     def _forget_member(self, cluster: Cluster, record: Instance) -> None:
@@ -236,7 +236,7 @@ class Aurora:
 
     def _remove(self, cluster: Cluster, region: str) -> None:
         processes.until(lambda: not cluster.members, 60, "the members are gone")
-        time.sleep(self.world.settings.deleting_s)
+        self.world.last("deleting_s")
         cluster.front.end()
         cluster.back.end()
         self.clusters.pop(cluster.model.arn, None)

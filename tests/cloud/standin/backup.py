@@ -281,7 +281,7 @@ class Backup:
 
     def _restore(self, job: dict[str, Any], metadata: dict[str, str]) -> None:
         job["Status"] = "RUNNING"
-        time.sleep(self.world.settings.restore_job_s)
+        self.world.last("restore_job_s")
         region, snapshot = job["region"], self._snapshot(self._points[job["RecoveryPointArn"]])
         params: dict[str, Any] = {name: metadata[name] for name in _TEXTS if metadata.get(name)}
         params |= {name: metadata[name] == "true" for name in _FLAGS if name in metadata}

@@ -203,7 +203,7 @@ class Caches:
         dead.kill()
         group.lead()
         begun = time.monotonic()
-        time.sleep(self.world.settings.test_failover_s / 2)
+        self.world.last("test_failover_s", begun, 0.5)
         servers.promote(heir)
         group.lead()
         words = f"Failover from primary node {dead.name} to replica node {heir.name} completed"
@@ -212,20 +212,21 @@ class Caches:
         self._tell(group, f"Recovering cache nodes {dead.name}", dead)
         servers.begin(dead)
         servers.await_ready(dead, heir)
-        time.sleep(max(0.0, begun + self.world.settings.test_failover_s - time.monotonic()))
+        self.world.last("test_failover_s", begun)
         self._tell(group, f"Finished recovery for cache nodes {dead.name}", dead)
         if not group.gone:
             group.describe("available")
 
     def notice(self, region: str) -> None:
         """The service sees primaries that are cut off, and promotes a replica after a while."""
-        delay_s = self.world.settings.detect_s
+        if not self.world.settings.detect_s:
+            return
         for (where, _), group in self.groups.items():
-            if where != region or not delay_s or group.model.automatic_failover != "enabled":
+            if where != region or group.model.automatic_failover != "enabled":
                 continue
             for node in group.servers.nodes:
-                if node.primary and node.place.proxy.is_cut:
-                    self.world.beside(self._promote_if_still_cut, group, node, delay_s)
+                if node.primary and node.place.notice():
+                    self.world.beside(self._promote_if_still_cut, group, node, node.place.cut_at)
 
     # What happens beside ----------------------------------------------------------------------------------------
 
@@ -234,15 +235,15 @@ class Caches:
         for node in sorted(group.servers.nodes, key=lambda node: not node.primary):
             group.servers.begin(node)
         group.servers.await_ready()
-        time.sleep(max(0.0, begun + self.world.settings.creating_s - time.monotonic()))
+        self.world.last("creating_s", begun)
         if not group.gone:
             group.lead()
             group.describe("available")
 
-    def _promote_if_still_cut(self, group: Group, node: Node, delay_s: float) -> None:
-        time.sleep(delay_s)
+    def _promote_if_still_cut(self, group: Group, node: Node, cut_at: float) -> None:
+        self.world.last("detect_s", cut_at)
         heirs = [heir for heir in group.servers.replicas(node.shard) if not heir.place.proxy.is_cut]
-        if node.primary and node.place.proxy.is_cut and heirs and not group.gone:
+        if node.primary and node.place.cut_at == cut_at and heirs and not group.gone:
             group.servers.promote(heirs[0])
             group.lead()
             group.describe("available")
@@ -251,24 +252,24 @@ class Caches:
     def _move_primary(self, group: Group, node: Node) -> None:
         group.servers.promote(node)
         group.lead()
-        time.sleep(self.world.settings.modifying_s)
+        self.world.last("modifying_s")
         group.describe("available")
 
     def _modify(self, group: Group) -> None:
-        time.sleep(self.world.settings.modifying_s)
+        self.world.last("modifying_s")
         if not group.gone:
             group.describe("available")
 
     def _restart(self, group: Group, node: Node) -> None:
         group.lead()
-        time.sleep(self.world.settings.rebooting_s)
+        self.world.last("rebooting_s")
         group.servers.begin(node)
         group.servers.await_ready(node)
         group.lead()
         self._tell(group, f"Cache node {node.name} restarted", node)
 
     def _remove(self, group: Group, region: str, name: str) -> None:
-        time.sleep(self.world.settings.deleting_s)
+        self.world.last("deleting_s")
         self._end(group)
         self.groups.pop((region, name), None)
         elasticache_backends[ACCOUNT][region].replication_groups.pop(name, None)

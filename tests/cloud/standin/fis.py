@@ -117,7 +117,7 @@ class Fis:
     # What happens beside ----------------------------------------------------------------------------------------
 
     def _run(self, one: Experiment, call: Call) -> None:
-        time.sleep(self.world.settings.initiating_s)
+        self.world.last("initiating_s")
         said, undo = one.said, list[Callable[[], None]]()
         if one.stop.is_set():
             one.become("stopped", "Experiment stopped", "cancelled")
@@ -145,7 +145,10 @@ class Fis:
         else:
             if not one.stop.is_set():
                 one.become("running", "Experiment is running", "running")
-            one.stop.wait(max(self._length_s(action) for action in said["actions"].values()))
+            begun = time.monotonic()
+            while time.monotonic() < begun + max(self._length_s(action) for action in said["actions"].values()):
+                if one.stop.wait(0.02):
+                    break
         for back in reversed(undo):
             back()
         if said["state"]["status"] != "failed":

@@ -80,7 +80,7 @@ class Instances:
         if source:
             source.model.replicas.remove(record.model.db_instance_identifier)
         record.model.source_db_instance_identifier = None
-        self._in(record, "modifying", self.world.settings.modifying_s, record.database.stop_following)
+        self._in(record, "modifying", "modifying_s", record.database.stop_following)
         return {"DBInstance": record.model}
 
     # Changes ----------------------------------------------------------------------------------------------------
@@ -94,10 +94,10 @@ class Instances:
             return call_answer
         password = call.params.get("MasterUserPassword")
         if password and record.database:
-            status, delay_s = "resetting-master-credentials", self.world.settings.password_s
-            self._in(record, status, delay_s, record.database.account, record.model.master_username, password)
+            status = "resetting-master-credentials"
+            self._in(record, status, "password_s", record.database.account, record.model.master_username, password)
         else:
-            self._in(record, "modifying", self.world.settings.modifying_s)
+            self._in(record, "modifying", "modifying_s")
         if "MultiAZ" in call.params:
             self._give_standby(record)
         return {"DBInstance": record.model}
@@ -112,24 +112,24 @@ class Instances:
                     "InvalidParameterCombination", "Cannot specify ForceFailover: the DB instance is not Multi-AZ."
                 )
             if not self.world.settings.failover_bites:
-                self._in(record, "rebooting", self.world.settings.failover_s)
+                self._in(record, "rebooting", "failover_s")
                 return {"DBInstance": record.model}
-            self.world.beside(self.failover, record, "Multi-AZ instance failover")
             record.model.status = "rebooting"
+            self.world.beside(self.failover, record, "Multi-AZ instance failover")
             return {"DBInstance": record.model}
-        self._in(record, "rebooting", self.world.settings.rebooting_s, self._restart, record)
+        self._in(record, "rebooting", "rebooting_s", self._restart, record)
         return {"DBInstance": record.model}
 
     def failover(self, record: Instance, words: str) -> None:
         """Let the standby take over: the server dies, and comes back on the same data in the other zone."""
-        settings, model, place = self.world.settings, record.model, record.place
+        model, place = record.model, record.place
         model.status = "rebooting"
         place.proxy.lead(None)
         record.database.kill()
         tell(self.world, record, f"{words} started.", "failover")
         begun = time.monotonic()
         record.database.begin()
-        time.sleep(max(0.0, begun + settings.failover_s - time.monotonic()))
+        self.world.last("failover_s", begun)
         model.availability_zone, model.secondary_availability_zone = (
             model.secondary_availability_zone,
             model.availability_zone,
@@ -217,12 +217,12 @@ class Instances:
             database.forget()
             return
         record.database = database
-        time.sleep(max(0.0, begun + settings.creating_s - time.monotonic()))
+        self.world.last("creating_s", begun)
         tell(self.world, record, "DB instance created", "creation")
         if model.backup_retention_period and settings.backing_up_s:
             model.status = "backing-up"
             tell(self.world, record, "Backing up DB instance", "backup")
-            time.sleep(settings.backing_up_s)
+            self.world.last("backing_up_s")
             tell(self.world, record, "Finished DB Instance backup", "backup")
         record.place.proxy.lead(database.port)
         model.status = "available"
@@ -241,17 +241,17 @@ class Instances:
         record.place.proxy.lead(record.database.port)
         tell(self.world, record, "DB instance restarted", "availability")
 
-    def _in(self, record: Instance, status: str, least_s: float, work: Any = None, *arguments: Any) -> None:
-        """Let an instance be in a status for a while, and until some work is done."""
+    def _in(self, record: Instance, status: str, duration: str, work: Any = None, *arguments: Any) -> None:
+        """Let an instance be in a status for a duration of the settings, and until some work is done."""
 
         def pass_time() -> None:
             begun = time.monotonic()
             if work:
                 # What changes takes effect at the end of the time only.
                 if status == "resetting-master-credentials":
-                    time.sleep(least_s)
+                    self.world.last(duration)
                 work(*arguments)
-            time.sleep(max(0.0, begun + least_s - time.monotonic()))
+            self.world.last(duration, begun)
             if not record.gone:
                 record.model.status = "available"
 
@@ -263,7 +263,7 @@ class Instances:
         if final and not params.get("SkipFinalSnapshot"):
             snapshot = rds(region).create_db_snapshot(record.model.db_instance_identifier, final)
             self._snapshots.take(record.database, snapshot)
-        time.sleep(self.world.settings.deleting_s)
+        self.world.last("deleting_s")
         with self.world.lock:
             record.gone = True
             record.place.proxy.end()

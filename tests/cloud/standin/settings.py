@@ -8,7 +8,8 @@ from typing import Any
 
 @dataclass
 class Settings:
-    """All durations in seconds; a status lasts at least as long, and until the real server behind it is ready.
+    """All durations in seconds; a status lasts at least as long, and until the real server behind it is ready. They are
+    read while they last: a status that a test wants to see lasts long, until the test lets it end.
 
     Attributes:
         creating_s: how long a new or restored database is ``creating``.
@@ -42,7 +43,7 @@ class Settings:
     snapshot_s: float = 0.3
     copy_s: float = 0.3
     lag_s: float = 300.0
-    detect_s: float = 1.0
+    detect_s: float = 10.0
     lose_events: bool = False
     event_delay_s: float = 0.0
     restore_job_s: float = 0.3

@@ -41,7 +41,7 @@ class Snapshots:
         snapshot.status, snapshot.percent_progress = "creating", 0
         image = self.world.images[snapshot.arn] = self.world.path("snapshot")
         database.image(image)
-        self.world.beside(self.complete, snapshot, self.world.settings.snapshot_s, database.mend, image)
+        self.world.beside(self.complete, snapshot, "snapshot_s", database.mend, image)
 
     def copy_snapshot(self, call: Call) -> Any:
         source = self.find(call.region, call.params["SourceDBSnapshotIdentifier"])
@@ -61,7 +61,7 @@ class Snapshots:
         target.source_db_snapshot_identifier = source.arn
         if source.region != call.region:
             target.database._db_subnet_group_name = None  # it is of the other region
-        self.world.beside(self.complete, target, self.world.settings.copy_s)
+        self.world.beside(self.complete, target, "copy_s")
         return {"DBSnapshot": target}
 
     def delete_snapshot(self, call: Call) -> Any:
@@ -83,10 +83,10 @@ class Snapshots:
             raise Refused("InvalidDBSnapshotState", f"{name} has no image: it was made by moto alone.")
         return found
 
-    def complete(self, snapshot: Any, after_s: float, work: Any = None, *arguments: Any) -> None:
-        """Let a snapshot be available after a while, and some work."""
+    def complete(self, snapshot: Any, duration: str, work: Any = None, *arguments: Any) -> None:
+        """Let a snapshot be available after a duration of the settings, and some work."""
         begun = time.monotonic()
         if work:
             work(*arguments)
-        time.sleep(max(0.0, begun + after_s - time.monotonic()))
+        self.world.last(duration, begun)
         snapshot.status, snapshot.percent_progress = "available", 100

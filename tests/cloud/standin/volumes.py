@@ -52,7 +52,7 @@ class Volumes:
         if cluster.writer:
             self._snapshots.take(cluster.writer, made)
         elif cluster.image:
-            self._keep(made, cluster.image, self.world.settings.snapshot_s)
+            self._keep(made, cluster.image, "snapshot_s")
         return made
 
     def copy(self, call: Call) -> Any:
@@ -68,7 +68,7 @@ class Volumes:
             return answer
         target = rds(call.region).cluster_snapshots[call.params["TargetDBClusterSnapshotIdentifier"]]
         target.source_db_cluster_snapshot_arn = source.arn
-        self._keep(target, self.world.images[source.arn], self.world.settings.copy_s)
+        self._keep(target, self.world.images[source.arn], "copy_s")
         return {"DBClusterSnapshot": target}
 
     def delete(self, call: Call) -> Any:
@@ -164,16 +164,16 @@ class Volumes:
     def _fill(self, cluster: Cluster, volume: Callable[[], Path], of: str) -> None:
         begun = time.monotonic()
         cluster.image = volume()
-        time.sleep(max(0.0, begun + self.world.settings.creating_s - time.monotonic()))
+        self.world.last("creating_s", begun)
         cluster.model.status = "available"
         self._aurora.tell(cluster, f"Restored cluster to {of}", "restoration")
 
-    def _keep(self, snapshot: Any, image: Path, after_s: float) -> None:
-        """Let a snapshot have a copy of an image, and be available after a while."""
+    def _keep(self, snapshot: Any, image: Path, duration: str) -> None:
+        """Let a snapshot have a copy of an image, and be available after a duration of the settings."""
         kept = self.world.images[snapshot.arn] = self.world.path("snapshot")
         template.copy(image, kept)
         snapshot.status, snapshot.percent_progress = "creating", 0
-        self.world.beside(self._snapshots.complete, snapshot, after_s)
+        self.world.beside(self._snapshots.complete, snapshot, duration)
 
 
 def _ensure_available(snapshot: Any) -> None:

@@ -37,12 +37,22 @@ class Place:
         region: where it is.
         subnets: ids of the subnets that its owner may be in, by zone.
         zone: the zone that the server is in at present.
+        cut_at: since when its subnet is cut off, on the monotonic clock; 0 while it is not.
+        noticed_at: the last of these that the service has noticed.
     """
 
     proxy: Proxy
     region: str
     subnets: dict[str, str]
     zone: str
+    cut_at: float = 0.0
+    noticed_at: float = 0.0
+
+    def notice(self) -> bool:
+        """Whether it is cut off, and nobody has noticed that yet."""
+        is_new = bool(self.cut_at) and self.cut_at != self.noticed_at
+        self.noticed_at = self.cut_at
+        return is_new
 
 
 @dataclass
@@ -142,7 +152,9 @@ class World:
     def place_changed(self, place: Place) -> None:
         """Cut an address off, or let it through, as the network ACL of its subnet says."""
         subnet = place.subnets.get(place.zone)
-        place.proxy.cut(subnet is not None and network.is_isolated(ec2(place.region), subnet))
+        isolated = subnet is not None and network.is_isolated(ec2(place.region), subnet)
+        place.cut_at = (place.cut_at or time.monotonic()) if isolated else 0.0
+        place.proxy.cut(isolated)
 
     def reset(self) -> None:
         """Forget everything, and end all servers."""
@@ -161,7 +173,19 @@ class World:
             self.images.clear()
             self.other_places.clear()
             self.events.clear()
+            processes.release_ports()
             self.settings.__init__()  # type: ignore[misc]
+
+    def last(self, name: str, begun: float | None = None, share: float = 1.0) -> None:
+        """Return when a duration of the settings is over, which is read anew all the while: a test may end it.
+
+        Args:
+            begun: when it began, on the monotonic clock; now when None.
+            share: of it that is to be over.
+        """
+        begun = time.monotonic() if begun is None else begun
+        while (left_s := begun + share * getattr(self.settings, name) - time.monotonic()) > 0:
+            time.sleep(min(left_s, 0.02))
 
     def beside(self, work: Callable[..., Any], *arguments: Any) -> None:
         """Run something beside the calls."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from standin.caches import Caches
@@ -61,13 +60,13 @@ class Zones:
 
     def _notice(self, region: str) -> None:
         """The service sees a Multi-AZ writer that is cut off, and fails over after a while."""
-        delay_s = self.world.settings.detect_s
+        if not self.world.settings.detect_s:
+            return
         for record in list(self.world.instances.values()):
-            model = record.model
-            if model.region == region and model.multi_az and record.place.proxy.is_cut and delay_s:
-                self.world.beside(self._fail_over_if_still_cut, record, delay_s)
+            if record.model.region == region and record.model.multi_az and record.place.notice():
+                self.world.beside(self._fail_over_if_still_cut, record, record.place.cut_at)
 
-    def _fail_over_if_still_cut(self, record: Instance, delay_s: float) -> None:
-        time.sleep(delay_s)
-        if record.place.proxy.is_cut and record.model.status == "available" and not record.gone:
+    def _fail_over_if_still_cut(self, record: Instance, cut_at: float) -> None:
+        self.world.last("detect_s", cut_at)
+        if record.place.cut_at == cut_at and record.model.status == "available" and not record.gone:
             self._databases.failover(record, "Multi-AZ instance failover")
