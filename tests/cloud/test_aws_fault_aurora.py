@@ -74,8 +74,10 @@ def test_the_named_reader_takes_over(made: Standin, tmp_path: Path, manner: str)
     harm = faults.find(FAULT).plan(look(made, mysql="ft"), manner=manner)
     with watching(tmp_path, harm) as witness:
         fault_at = now()
+        made.settings(failover_s=60)  # until it was seen: a network that is silent takes two tries to notice
         inject(made, FAULT, harm)
         witness.wait_proven(fault_at)
+        made.settings(failover_s=0.5)
         heal(made, FAULT, harm)
         witness.wait(witness.all_up, 20)
     _available(made)
@@ -83,6 +85,24 @@ def test_the_named_reader_takes_over(made: Standin, tmp_path: Path, manner: str)
     assert harm.undo["move"]["to"] == look(made, mysql="ft").database().writer.name
     assert before == state(made)
     assert [] == made.violations()
+
+
+def test_a_cluster_whose_writer_moves_or_has_moved_already_is_not_told_to(made: Standin) -> None:
+    before = state(made)
+    harm = faults.find(FAULT).plan(look(made, mysql="ft"), manner="polite")
+    made.clear()
+    made.settings(failover_s=60)
+    made.client("rds").failover_db_cluster(DBClusterIdentifier="ft", TargetDBInstanceIdentifier=harm.undo["move"]["to"])
+    moving = inject(made, FAULT, harm)
+    made.settings(failover_s=0.5)
+    heal(made, FAULT, harm)
+    moved = inject(made, FAULT, harm)
+    writer, planned = harm.undo["move"]["to"], harm.undo["move"]["writer"]
+
+    assert "ft was told nothing: it was failing-over already" == moving
+    assert f"ft was told nothing: the lead was with {writer} by then, and not with {planned}" == moved
+    assert 1 == len(made.calls("FailoverDBCluster"))
+    assert before == state(made)
 
 
 def test_an_experiment_follows_the_writer_by_the_clusters_endpoint(made: Standin, tmp_path: Path) -> None:

@@ -52,8 +52,10 @@ def test_the_writer_fails_is_seen_failing_and_is_healed(
     harm = _plan(made, manner=manner)
     with watching(tmp_path, harm) as witness:
         fault_at = now()
+        made.standin.settings(failover_s=60)  # until it was seen: a network that is silent takes two tries to notice
         inject(made.standin, FAULT, harm)
         witness.wait_proven(fault_at)
+        made.standin.settings(failover_s=0.5)
         heal(made.standin, FAULT, harm)
         witness.wait(witness.all_up, 20)
     described = made.await_available()
@@ -70,8 +72,10 @@ def test_a_zone_takes_its_writer_with_it(made: Staging, before: dict[str, Any], 
     harm = _plan(made, "fail_zone")
     with watching(tmp_path, harm) as witness:
         fault_at = now()
+        made.standin.settings(failover_s=60)
         inject(made.standin, "fail_zone", harm)
         witness.wait_proven(fault_at)
+        made.standin.settings(failover_s=0.5)
         witness.wait(witness.all_up, 20)  # the other zone has taken over, with this one still dead
         during = state(made.standin)
         heal(made.standin, "fail_zone", harm)
@@ -92,6 +96,25 @@ def test_a_failover_that_nobody_answers_is_not_asked_for_again(made: Staging, be
     made.await_available()
 
     assert 1 == asked
+    assert before == state(made.standin)
+
+
+def test_a_writer_that_moves_or_has_moved_already_is_not_told_to(made: Staging, before: dict[str, Any]) -> None:
+    zone = made.database()["AvailabilityZone"]
+    harm = _plan(made, manner="kill")
+    made.standin.settings(failover_s=60)
+    made.standin.client("rds").reboot_db_instance(DBInstanceIdentifier=staging.INSTANCE, ForceFailover=True)
+    moving = inject(made.standin, FAULT, harm)
+    made.standin.settings(failover_s=0.5)
+    heal(made.standin, FAULT, harm)
+    now_in = made.await_available()["AvailabilityZone"]
+    moved = inject(made.standin, FAULT, harm)
+    heal(made.standin, FAULT, harm)
+
+    assert f"{staging.INSTANCE} was told nothing: it was rebooting already" in moving
+    assert f"{staging.INSTANCE} was told nothing: the lead was with {now_in} by then, and not with {zone}" in moved
+    assert now_in == made.await_available()["AvailabilityZone"]
+    assert 1 == len(made.standin.calls("RebootDBInstance"))
     assert before == state(made.standin)
 
 

@@ -1,7 +1,8 @@
 """Databases that are made to change their writer, through the control plane; asked once and never again.
 
 A repeated request would fail over twice, so the client of these calls does not retry. What must be so for a failover
-is checked before anything is touched: a standby, or a reader elsewhere.
+is checked before anything is touched: a standby, or a reader elsewhere. Whoever cuts a writer off before may find that
+RDS has failed over by itself, and a request would lead back into the zone that fails.
 
 Source: RDS API reference, RebootDBInstance and FailoverDBCluster.
 """
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from ftchaos.platforms.aws.access import Access
 
 AVAILABLE = "available"
+MOVING = ("rebooting", "failing-over")
 SETTLED_S = 1800.0
 
 
@@ -42,14 +44,19 @@ def plan(database: Database, away_from: str = "") -> dict[str, Any]:
             "nobody could take over; turn Multi-AZ on, or add a reader",
         )
     if database.kind == "instance":
-        return {"name": database.name, "kind": database.kind, "writer": database.writer.name, "to": ""}
+        return _move(database, "")
     fit = [one for one in database.others if one.zone and one.zone not in (away_from, database.writer.zone)]
     if not fit:
         raise Refused(
             f"no reader of {database.name} is in another zone than its writer, {database.writer.zone}",
             "nobody could take over; add a reader in another zone",
         )
-    return {"name": database.name, "kind": database.kind, "writer": database.writer.name, "to": fit[0].name}
+    return _move(database, fit[0].name)
+
+
+def _move(database: Database, to: str) -> dict[str, Any]:
+    writer = database.writer
+    return {"name": database.name, "kind": database.kind, "writer": writer.name, "zone": writer.zone, "to": to}
 
 
 def able(database: Database, zone: str) -> bool:
@@ -62,12 +69,41 @@ def able(database: Database, zone: str) -> bool:
 
 
 def inject(access: Access, undo: Mapping[str, Any]) -> str:
+    if found := _already(access, undo):
+        return f"{undo['name']} was told nothing: {found}"
     client = access.client("rds", once=True)
     if undo["kind"] == "instance":
         client.reboot_db_instance(DBInstanceIdentifier=undo["name"], ForceFailover=True)
         return f"{undo['name']} was told to reboot with failover"
     client.failover_db_cluster(DBClusterIdentifier=undo["name"], TargetDBInstanceIdentifier=undo["to"])
     return f"{undo['name']} was told to fail over from {undo['writer']} to {undo['to']}"
+
+
+def _already(access: Access, undo: Mapping[str, Any]) -> str:
+    """Where the lead is, or is on its way, if no longer where it was when this was planned; in words, or empty.
+
+    The writer of a cluster is known by its name; an instance keeps its name, and moves to another zone.
+    """
+    if undo["kind"] == "instance":
+        which = [{"Name": "db-instance-id", "Values": [undo["name"]]}]
+        found = access.pages("rds", "describe_db_instances", "DBInstances", Filters=which)
+        leads = [(one["DBInstanceStatus"], one.get("AvailabilityZone", "")) for one in found]
+        planned = undo["zone"]
+    else:
+        which = [{"Name": "db-cluster-id", "Values": [undo["name"]]}]
+        clusters = access.pages("rds", "describe_db_clusters", "DBClusters", Filters=which)
+        leads = [(one["Status"], _writer(one)) for one in clusters]
+        planned = undo["writer"]
+    for status, lead in leads:
+        if status in MOVING:
+            return f"it was {status} already"
+        if lead not in ("", planned):
+            return f"the lead was with {lead} by then, and not with {planned}"
+    return ""
+
+
+def _writer(cluster: Mapping[str, Any]) -> str:
+    return next((one["DBInstanceIdentifier"] for one in cluster["DBClusterMembers"] if one["IsClusterWriter"]), "")
 
 
 def heal(access: Access, undo: Sequence[Mapping[str, Any]], mending: Mending) -> None:
