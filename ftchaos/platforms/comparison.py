@@ -104,10 +104,10 @@ def _tables(session: Session, schema: str) -> Tables:
 def _judge(writer: Session, copy: Session, tables: Tables) -> tuple[bool | None, str]:
     """Whether a copy holds what the writer holds, and what was seen; None where that cannot be told now.
 
-    A difference in the ledger is damage once the copy has its newest row. A table of the application may differ because
-    the copy is still behind.
+    A difference in the ledger is damage if the copy had its newest row already when it was read. A table of the
+    application may differ because the copy is still behind.
     """
-    before, there, after = _sums(writer, tables), _sums(copy, tables), _sums(writer, tables)
+    before, newest, there, after = _sums(writer, tables), _newest(copy), _sums(copy, tables), _sums(writer, tables)
     still = [name for name in tables.names if before[name] == after[name]]
     differing = [name for name in still if there[name] != before[name]]
     moving = len(tables.names) - len(still)
@@ -117,7 +117,7 @@ def _judge(writer: Session, copy: Session, tables: Tables) -> tuple[bool | None,
     if not differing and LEDGER in still:
         return True, "; ".join(said)
     said += [f"{name} has {there[name][0]:,} rows here, and {before[name][0]:,} there" for name in differing[:3]]
-    damaged = LEDGER in differing and _newest(writer) == _newest(copy)
+    damaged = LEDGER in differing and _newest(writer) == newest
     said += [] if damaged else [f"it may only be behind, after {WITHIN_S:g} s"]
     return (False if damaged else None), "; ".join(said)
 

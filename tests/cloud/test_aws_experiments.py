@@ -96,6 +96,8 @@ def built(standin: Standin) -> Iterator[Stage]:
         stage = Stage(made, Workplace(folder))
         with closing(stage.connect(staging.INSTANCE, *staging.MASTER)) as admin:
             session.execute(admin, ["ALTER USER ftchaos@'%' REQUIRE SSL"])
+        # Long enough to be seen where the network is silent as well: that takes the witness two tries to notice.
+        standin.settings(failover_s=3)
         yield stage
         shutil.rmtree(folder)
 
@@ -229,7 +231,7 @@ def test_a_service_that_does_not_come_back_in_time_fails_and_is_healed(stage: St
     before = stage.at_rest()
     stage.made.standin.settings(detect_s=0)
     done = stage.run("mysql-primary-partition", "--rto", "3s", "--warm-timeout", "4s", "--json")
-    stage.made.standin.settings(detect_s=1)
+    stage.made.standin.settings(detect_s=10)
     found = json.loads(done.stdout)
 
     assert (1, "failed") == (done.exit_code, found["verdict"]), done.stderr
@@ -295,6 +297,36 @@ def test_whoever_recovers_after_a_kill_finds_everything_that_was_harmed(stage: S
 
 def _injected(folder: Path) -> bool:
     return "inject" in json.loads((folder / "run.json").read_text())["facts"]
+
+
+def test_a_copy_that_catches_up_while_it_is_compared_is_not_damaged(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(comparison, "WITHIN_S", 0.0)
+    stage.at_rest()
+    with closing(stage.connect()) as writer:
+        newest = ledgertable.newest(writer) + 1
+    with closing(stage.connect(REPLICA, *staging.MASTER)) as copy:
+        ledgertable.await_row(copy, newest - 1, REPLICA)
+        session.execute(copy, ["STOP SLAVE SQL_THREAD"])
+        with closing(stage.connect()) as writer:
+            session.execute(writer, [f"INSERT INTO ftchaos.ledger_writes (id, content) VALUES ({newest}, 'late')"])
+        sums, looks = comparison._sums, []
+
+        def then_catch_up(one: session.Session, tables: comparison.Tables) -> comparison.Sums:
+            found = sums(one, tables)
+            looks.append(one)
+            if len(looks) == 2:  # of the copy, between two of the writer
+                session.execute(copy, ["START SLAVE SQL_THREAD"])
+                ledgertable.await_row(copy, newest, REPLICA)
+            return found
+
+        monkeypatch.setattr(comparison, "_sums", then_catch_up)
+        (behind,) = _compared(stage)
+        (caught_up,) = _compared(stage)
+
+    assert (None, True) == (behind["passed"], caught_up["passed"])
+    assert "it may only be behind" in behind["actual"]
 
 
 def test_a_copy_that_lacks_a_row_is_damaged(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
