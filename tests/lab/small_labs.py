@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 
 from ftchaos.mysql.seed import SMALLEST_BYTES
+from ftchaos.platforms.lab import state as states
 from ftchaos.platforms.lab.lab import Lab
 from ftchaos.platforms.lab.service import ServiceSpec
 
@@ -31,6 +32,18 @@ def wait_until(condition: Callable[[], object], timeout_s: float) -> bool:
             return False
         time.sleep(0.05)
     return True
+
+
+def whole(lab: Lab) -> dict[str, str]:
+    """The state of a lab that nothing happens in, once all answer and HAProxy has found all of its servers."""
+    looks: list[dict[str, str]] = []
+
+    def good() -> bool:
+        looks.append(states.state(lab))
+        return not any(said == "closed" or said.startswith("runs, and ") for said in looks[-1].values())
+
+    assert wait_until(good, 60), looks[-1]
+    return looks[-1]
 
 
 def small_server(lab: Lab, place: str, *, port: int = 7000, restart: bool = False) -> ServiceSpec:

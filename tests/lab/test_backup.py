@@ -253,6 +253,7 @@ def made(name: str) -> Iterator[Trio]:
         yield servers
 
 
+@pytest.mark.alone
 def test_primary_never_waits_for_a_backup_and_the_replica_applies_again(made: Trio, tmp_path: Path) -> None:
     writer = Writer(made, lambda: "mysql-a")
     writer.next_id = int(time.monotonic() * 1e6)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from small_labs import bring_up, wait_until
+from small_labs import bring_up, wait_until, whole
 from steady_writer import writing
 from witnessed import sees_nothing, watching
 
@@ -38,8 +38,7 @@ def lab(request: pytest.FixtureRequest, state: Path) -> Iterator[Lab]:
 @pytest.fixture
 def before(lab: Lab) -> dict[str, str]:
     """The state of a whole lab."""
-    assert wait_until(lambda: "closed" not in states.state(lab).values(), 60)
-    return states.state(lab)
+    return whole(lab)
 
 
 def planned(lab: Lab, by: str = "1h") -> Harm:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from small_labs import bring_up, wait_until
+from small_labs import bring_up, wait_until, whole
 from steady_writer import writing
 from witnessed import sees_nothing, watching
 
@@ -35,8 +35,7 @@ def lab(request: pytest.FixtureRequest, state: Path) -> Iterator[Lab]:
 @pytest.fixture
 def before(lab: Lab) -> dict[str, str]:
     """The state of a whole lab."""
-    assert wait_until(lambda: "closed" not in states.state(lab).values(), 60)
-    return states.state(lab)
+    return whole(lab)
 
 
 def planned(lab: Lab) -> Harm:
@@ -63,7 +62,7 @@ def test_commits_wait_for_room_are_seen_to_and_go_on_without_loss(
         with watching(tmp_path, lab, harm) as seen:
             fault_at = now()
             assert "not one byte more" in faults.find(FAULT).inject(lab, harm)
-            assert seen.proven(fault_at) < 3
+            assert seen.beats_until_proven(fault_at) <= 2
             assert not writer.goes_on(1)
             assert "No space left on device" in (lab.folder / "zone-a" / "mysql-a" / "error.log").read_text()
             told = differences(before, states.state(lab))

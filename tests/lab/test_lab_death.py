@@ -56,6 +56,7 @@ def parent(pid: int) -> int:
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("mode", _MODES)
 @pytest.mark.parametrize("victim", ["starter", "head", "supervisor"])
 def test_kill_9_anywhere_in_the_chain_leaves_nothing(

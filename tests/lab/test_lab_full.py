@@ -197,10 +197,10 @@ def test_lab_json_is_whole_whenever_it_is_read(full_lab: Lab) -> None:
 def test_copies_of_a_primary_that_never_answers_are_not_compared(
     full_lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(copies, "ANSWER_S", 1.0)
-    monkeypatch.setattr(copies, "WITHIN_S", 0.0)
     tier = Tier(full_lab)
-    with tier.primary.connect() as holder:
+    with monkeypatch.context() as patch, tier.primary.connect() as holder:
+        patch.setattr(copies, "ANSWER_S", 1.0)
+        patch.setattr(copies, "WITHIN_S", 0.0)
         session.execute(holder, ["LOCK TABLES filetransfer.users WRITE"])
         hanging = copies.compare(tier)
     (first, second) = hanging.facts["checks"]

@@ -32,6 +32,7 @@ def test_a_client_reaches_a_service_in_every_zone(bare_lab: Lab) -> None:
     assert [reached(bare_lab, zone) for zone in ZONES] == [True, True, True]
 
 
+@pytest.mark.alone
 def test_a_zone_dies_in_one_call_and_comes_back_with_its_services(bare_lab: Lab) -> None:
     for port in (7010, 7011, 7012):
         bare_lab.call("begin_service", spec=small_server(bare_lab, "zone-b", port=port).to_json())
@@ -125,6 +126,7 @@ def test_a_second_lab_of_a_name_is_refused(bare_lab: Lab) -> None:
     assert Lab.attach(bare_lab.name) == bare_lab
 
 
+@pytest.mark.alone
 def test_down_leaves_nothing_and_may_be_repeated(state: Path) -> None:
     lab = bring_up_bare("gone", ephemeral=False)
     pid = lab.status()["pid"]

@@ -37,6 +37,7 @@ def spec(lab: Lab, name: str, *argv: str, port: int | None = None, ready_timeout
     )
 
 
+@pytest.mark.alone
 def test_a_killed_service_is_gone_when_the_call_returns(lab: Lab) -> None:
     pid = lab.call("begin_service", spec=small_server(lab, "zone-a").to_json())["pid"]
     assert alive(pid)

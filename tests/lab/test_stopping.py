@@ -42,6 +42,7 @@ finally:
 """
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(
     "blocking",
     [

@@ -42,6 +42,13 @@ class Witnessed:
         assert proven_at is not None
         return proven_at - fault_at
 
+    def beats_until_proven(self, fault_at: float) -> int:
+        """Heartbeats from now, when a fault was injected, to its proof: seconds in which the witness had its turns."""
+        injected_at = now()
+        proven_at = fault_at + self.proven(fault_at)
+        beats = {one.at for one in witness.read(self.file) if one.saw == "heartbeat"}
+        return sum(injected_at < at < proven_at for at in beats)
+
     def all_up(self) -> bool:
         """Whether by the newest observations nothing is down."""
         newest = {one.target: one.up for one in witness.read(self.file)}
