@@ -112,6 +112,10 @@ class Supervisor:
         """
         return await self.roster.kill(name, signal)
 
+    async def kill_services(self, names: list[str]) -> list[dict[str, Any]]:
+        """Kill several services at once, as :meth:`kill_service` does one; returns when all are gone."""
+        return await asyncio.gather(*(self.roster.kill(name, signal.SIGKILL) for name in names))
+
     async def forget_service(self, name: str) -> None:
         """Kill a service if it runs, and never begin it again; idempotent."""
         await self.roster.forget(name)
@@ -252,7 +256,7 @@ async def supervise(settings: Settings) -> None:
     calls = {
         name: getattr(supervisor, name)
         for name in (
-            *("status", "begin_service", "kill_service", "forget_service", "remember", "down", "ask"),
+            *("status", "begin_service", "kill_service", "kill_services", "forget_service", "remember", "down", "ask"),
             *("kill_zone", "begin_zone", "cut_zone", "mend_zone", "block", "unblock"),
             *("slow_place", "quicken_place"),
         )
