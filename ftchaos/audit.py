@@ -8,6 +8,7 @@ gaps among the survivors: whole stretches are counted by ``bytes.count``.
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -17,6 +18,25 @@ from ftchaos.ledger import Ledger, Outcome, WriterLedger
 
 Interval = tuple[int, int]
 """Consecutive sequences of one writer, the first and the last."""
+
+
+def untold(ledger: Ledger, before_at: float = math.inf) -> list[str]:
+    """The kinds of writers that were told of no success before an instant, so that no loss of theirs could be seen."""
+    told: dict[str, bool] = {}
+    for writer in ledger.writers:
+        # Clients inside a zone reach but the shards whose masters stand there.
+        kind = writer.kind[:-2] if writer.kind.startswith("redis-inside") else writer.kind
+        first = next(writer.acknowledged(), None)
+        # A replica inside a zone refuses every write, so that none can be lost there.
+        refused = kind == "mysql-inside" and writer.count(Outcome.FAILED) == _settled(writer) > 0
+        known = refused or (first is not None and writer.known_at(first[0]) < before_at)
+        told[kind] = told.get(kind, False) or known
+    return [kind for kind, known in told.items() if not known]
+
+
+def _settled(writer: WriterLedger) -> int:
+    """How many writes have come to something: of a writer at work the newest has not yet."""
+    return writer.attempted - writer.count(Outcome.ATTEMPTED)
 
 
 def length(intervals: Sequence[Interval]) -> int:

@@ -135,6 +135,8 @@ class TrafficProcesses:
     def begin_inside(self, traffic: Traffic, zone_argv: ClientArgv, first_writer: int) -> None:
         """Begin a second set of clients inside a zone that is to be cut off; they write to that zone's own servers.
 
+        It returns when each kind of them was told of a success, or what it writes to lets nobody write.
+
         Raises:
             StepFailed: they do not come up.
         """
@@ -143,11 +145,19 @@ class TrafficProcesses:
         config = {"folder": str(self.folder / LEDGER_INSIDE), "first_writer": first_writer}
         self._spawn("workload-inside", zone_argv, {**config, "mysql": database, "redis": cache})
         deadline = now() + BEGIN_TIMEOUT_S
-        while not (self.folder / LEDGER_INSIDE / book.FILE).exists():
+        while (untold := self._untold_inside()) is None or untold:
             self.ensure_alive()
             if now() > deadline:
-                raise StepFailed("the clients inside do not begin", f"read {self.folder}/observations")
+                words = f"had no success with {', '.join(untold)}" if untold else "do not begin"
+                raise StepFailed(f"the clients inside {words}", f"read {self.folder}/observations")
             time.sleep(0.02)
+
+    def _untold_inside(self) -> list[str] | None:
+        """The kinds of clients inside that were told of no success yet; None before they write."""
+        try:
+            return audit.untold(book.read(self.folder / LEDGER_INSIDE, live=True))
+        except Inconclusive:  # its files are not there yet
+            return None
 
     def begin_reads(self, copy: Traffic) -> None:
         """Begin to read a restored copy as its clients would; what clients do from now on is this."""
@@ -216,6 +226,10 @@ class TrafficProcesses:
         """Whether clients saw the service meet its objectives for the newest sustained window.
 
         Subscribers are waited for, too: of what they had not heard before a fault nobody would know whether it worked.
+        So is each kind of writer: of one without any success before a fault nobody would know what was lost.
+
+        Raises:
+            Inconclusive: clients saw all well, but a kind of writer had no success at all.
         """
         deadline = now() + timeout_s
         while True:
@@ -224,7 +238,15 @@ class TrafficProcesses:
             operations = recovery.operations(self._live(self._public).writers)
             # One operation must have been sent after the window, hence the little more.
             met = recovery.restored(operations, objectives, now() - objectives.sustain_s * 1.1 - 0.2) is not None
-            if now() > deadline or (met and self._heard()):
+            untold = audit.untold(read_ledger(self.folder, live=True)) if met else []
+            if met and self._heard() and not untold:
+                return True
+            if now() > deadline:
+                if untold:
+                    raise Inconclusive(
+                        f"no write of {', '.join(untold)} was acknowledged, so that nobody would know what is lost",
+                        f"read {self.folder}/observations/workload.log",
+                    )
                 return met
             self.ensure_alive()
             time.sleep(0.1)

@@ -7,7 +7,6 @@ from ftchaos import promises as promising
 from ftchaos import recovery as recovering
 from ftchaos.conclusion import scaled
 from ftchaos.conclusion.raw import Raw, backup_age_s, checks, data_loss_s, healed_from, watched_s, when_restored
-from ftchaos.ledger import Outcome
 from ftchaos.promises import Kept
 from ftchaos.record import NOT_DONE
 
@@ -84,16 +83,7 @@ def _audited(raw: Raw) -> bool:
     """Whether every write was looked for, and there was something to look for: each kind of writer had succeeded."""
     if raw.audit is None or raw.ledger is None or raw.record.fault_at is None:
         return False
-    succeeded: dict[str, bool] = {}
-    for writer in raw.ledger.writers:
-        # Clients inside a zone reach but the shards whose masters stand there.
-        kind = writer.kind[:-2] if writer.kind.startswith("redis-inside") else writer.kind
-        first = next(writer.acknowledged(), None)
-        # A replica inside a zone refuses every write, so that none can be lost there.
-        refused = kind == "mysql-inside" and writer.count(Outcome.FAILED) == writer.attempted > 0
-        known = refused or (first is not None and writer.known_at(first[0]) < raw.record.fault_at)
-        succeeded[kind] = succeeded.get(kind, False) or known
-    return bool(succeeded) and all(succeeded.values())
+    return bool(raw.ledger.writers) and not audit.untold(raw.ledger, raw.record.fault_at)
 
 
 def _damage(raw: Raw) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ftchaos.audit import Audit, Classes, Surviving, Survivors, classify, self_test
+from ftchaos.audit import Audit, Classes, Surviving, Survivors, classify, self_test, untold
 from ftchaos.audit import holes as holes_in
 from ftchaos.errors import Inconclusive
 from ftchaos.ledger import TICK_S, Ledger, Outcome, WriterLedger
@@ -225,3 +225,23 @@ def test_a_write_lost_from_the_middle_is_a_hole_and_one_from_the_end_is_not() ->
     assert count((2, 3)) == 1
     assert count() == 0
     assert count((1, 4), until_at=4.5) == 1, "acknowledged after the last server had died"
+
+
+@pytest.mark.parametrize(
+    ("writers", "kinds"),
+    [
+        ([("uploads", b"\3\2"), ("mysql", b"\3")], ["mysql"]),
+        ([("mysql", b"\3"), ("mysql", b"\1\2")], []),
+        ([("mysql", b""), ("redis-a", b"\3\3\3\2")], ["mysql", "redis-a"]),  # the last only after the instant
+        ([("redis-inside-a", b"\2"), ("redis-inside-b", b"\3")], []),
+        ([("redis-inside-a", b"\3"), ("redis-inside-b", b"")], ["redis-inside"]),
+        ([("mysql-inside", b"\3\3\1")], []),
+        ([("mysql-inside", b"\3\4")], ["mysql-inside"]),
+        ([("mysql-inside", b"\1")], ["mysql-inside"]),
+        ([("mysql-inside", b"")], ["mysql-inside"]),
+    ],
+)
+def test_kinds_of_writers_without_a_success_are_named(writers: list[tuple[str, bytes]], kinds: list[str]) -> None:
+    ledger = Ledger(tuple(writer_of(outcomes, kind=kind) for kind, outcomes in writers))
+
+    assert kinds == untold(ledger, 0.025)

@@ -1,4 +1,4 @@
-"""Before a fault the service is not called well until subscribers were heard of, too."""
+"""Before a fault the service is not called well until subscribers and every kind of writer were heard of, too."""
 
 from __future__ import annotations
 
@@ -10,15 +10,18 @@ from pathlib import Path
 
 import pytest
 
+from ftchaos import traffic as traffics
 from ftchaos.clock import Clock, now
-from ftchaos.errors import Inconclusive
+from ftchaos.errors import Inconclusive, StepFailed
 from ftchaos.ledger import Outcome
 from ftchaos.objectives import Objectives
-from ftchaos.traffic import HEARD_FILE, LEDGER, TrafficProcesses
+from ftchaos.platforms.base import Address, Traffic
+from ftchaos.traffic import HEARD_FILE, LEDGER, LEDGER_INSIDE, TrafficProcesses
 from ftchaos.workload import book, events
 
 OBJECTIVES = Objectives(sustain_s=0.5)
 STEP_S = 0.02
+NOWHERE = Traffic("", Address("127.0.0.1", 1), {}, Path("secret"))
 
 
 @pytest.fixture
@@ -85,3 +88,55 @@ def test_nobody_is_waited_for_where_nobody_listens_or_no_longer_than_patience_la
     assert traffic.meets_objectives(OBJECTIVES, 0.3)
     traffic._listens = False
     assert traffic.meets_objectives(OBJECTIVES, 30)
+
+
+def test_service_is_well_once_every_kind_of_writer_had_a_success(tmp_path: Path, uploads: book.Book) -> None:
+    traffic = _traffic(tmp_path, listens=False)
+    (inside,) = book.create(tmp_path / LEDGER_INSIDE, [("redis-inside-a", 2)])
+    inside.settle(inside.attempt(), Outcome.FAILED)
+
+    with pytest.raises(Inconclusive, match="no write of redis-inside was acknowledged"):
+        traffic.meets_objectives(OBJECTIVES, 0.3)
+
+    thread = threading.Timer(0.3, lambda: inside.settle(inside.attempt(), Outcome.ACKNOWLEDGED))
+    thread.start()
+    well = traffic.meets_objectives(OBJECTIVES, 30)
+    counts = inside.counts[Outcome.ACKNOWLEDGED]
+    thread.join()
+    inside.close()
+
+    assert (True, 1) == (well, counts)
+
+
+@pytest.fixture
+def inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[book.Book]]:
+    """The books of the clients inside, which are there as soon as these begin."""
+    books: list[book.Book] = []
+
+    def spawn(*_: object) -> None:
+        books.extend(book.create(tmp_path / LEDGER_INSIDE, [("mysql-inside", 1), ("redis-inside-a", 2)]))
+        books[0].settle(books[0].attempt(), Outcome.ACKNOWLEDGED)
+
+    monkeypatch.setattr(TrafficProcesses, "_spawn", spawn)
+    yield books
+    for one in books:
+        one.close()
+
+
+def test_clients_inside_have_begun_once_each_kind_had_a_success(tmp_path: Path, inside: list[book.Book]) -> None:
+    late = threading.Timer(0.3, lambda: inside[1].settle(inside[1].attempt(), Outcome.ACKNOWLEDGED))
+    late.start()
+    _traffic(tmp_path, listens=False).begin_inside(NOWHERE, list, 1)
+    counts = [one.counts[Outcome.ACKNOWLEDGED] for one in inside]
+    late.join()
+
+    assert [1, 1] == counts
+
+
+def test_clients_inside_without_a_success_are_named(
+    tmp_path: Path, inside: list[book.Book], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(traffics, "BEGIN_TIMEOUT_S", 0.1)
+
+    with pytest.raises(StepFailed, match="the clients inside had no success with redis-inside"):
+        _traffic(tmp_path, listens=False).begin_inside(NOWHERE, list, 1)
