@@ -76,7 +76,9 @@ def test_too_much_is_refused_before_anything_is_touched(
 
 
 def test_a_stop_heals_and_is_inconclusive_with_its_reason(trials: Trials, tmp_path: Path) -> None:
-    (tmp_path / "ftchaos.yaml").write_text(f"{CONFIGURATION}environments: {{lab: {{platform: lab, writes: 25%}}}}\n")
+    # Long enough that the run is not over before it is stopped.
+    lasting = CONFIGURATION.replace("sustain: 1s", "sustain: 5s")
+    (tmp_path / "ftchaos.yaml").write_text(f"{lasting}environments: {{lab: {{platform: lab, writes: 25%}}}}\n")
     known = set(trials.stage.place.runs())
     process = begin(trials, "--config", str(tmp_path / "ftchaos.yaml"))
     folder = wait_for_fault(trials, process, known)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from stages import CONFIGURATION
 from trials import LAB, Trials
 from workplaces import Workplace
 
@@ -49,12 +50,12 @@ def place(trials: Trials) -> Workplace:
 
 
 @pytest.fixture
-def begin(place: Workplace) -> Iterator[Callable[[], subprocess.Popen[str]]]:
+def begin(place: Workplace) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     """Begins the day; one that a failed test left is ended in order."""
     days: list[subprocess.Popen[str]] = []
 
-    def begin() -> subprocess.Popen[str]:
-        days.append(place.begin("gameday", "run", "short.yaml", "--lab", LAB))
+    def begin(*options: str) -> subprocess.Popen[str]:
+        days.append(place.begin("gameday", "run", "short.yaml", "--lab", LAB, *options))
         return days[-1]
 
     yield begin
@@ -140,9 +141,11 @@ def test_a_day_that_is_killed_in_the_middle_of_a_fault_is_resumed(
 
 @pytest.mark.parametrize("how", ["stop", "signal"])
 def test_a_stop_heals_the_part_and_no_other_begins(
-    trials: Trials, place: Workplace, begin: Callable[[], subprocess.Popen[str]], how: str
+    trials: Trials, place: Workplace, begin: Callable[..., subprocess.Popen[str]], how: str
 ) -> None:
-    day = begin()
+    # Long enough that the part is not over before it is stopped.
+    (place.folder / "lasting.yaml").write_text(CONFIGURATION.replace("sustain: 1s", "sustain: 5s"))
+    day = begin("--config", "lasting.yaml")
     _wait(day, lambda: _harmed(place, "worker-a was killed"))
     if how == "stop":
         assert place.run("gameday", "stop", "--by", "Ada", "--reason", "the phone rings").exit_code == 0

@@ -11,7 +11,7 @@ from stages import wait_until
 from trials import Trials, component, no_inject, weakened
 
 from ftchaos.actions import service
-from ftchaos.platforms.lab import balancer, redis
+from ftchaos.platforms.lab import balancer, redis, settling
 from ftchaos.platforms.lab.decisions import Folder
 from ftchaos.platforms.lab.lab import Lab
 
@@ -43,7 +43,7 @@ def test_without_the_failover_manager_the_killed_primary_fails_the_experiment(
     def pause(lab: Lab) -> None:
         assert Folder.of(lab.folder).pause()
 
-    weakened(monkeypatch, "fail_mysql_primary", pause, lambda lab: Folder.of(lab.folder).resume())
+    weakened(monkeypatch, "fail_mysql_primary", pause, lambda lab: Folder.of(lab.folder).resume(), before=True)
     result = trials.run("mysql-primary-kill", warm_timeout="6s", rto="5s")
 
     assert result.evidence.verdict == "failed"
@@ -86,6 +86,7 @@ def test_workers_that_hang_after_the_failover_of_their_queue_fail_the_experiment
 def test_a_replica_beside_its_master_makes_the_loss_of_their_zone_fatal(trials: Trials) -> None:
     layout = trials.lab.layout
     nodes = {node.name: node for node in redis.cluster_nodes(layout)}
+    settling.wait_cluster(trials.lab, 60)  # with each shard led by the master that it had at first
     # The replica of shard a goes to where its master is, that of shard c to where that one was.
     _replicate(trials.lab, "redis-cluster-a2", nodes["redis-cluster-a1"].node_id)
     _replicate(trials.lab, "redis-cluster-b2", nodes["redis-cluster-c1"].node_id)

@@ -55,14 +55,22 @@ def component(result: engine.Result, name: str) -> Any:
 
 
 def weakened(
-    monkeypatch: pytest.MonkeyPatch, fault: str, act: Callable[[Lab], None], undo: Callable[[Lab], None]
+    monkeypatch: pytest.MonkeyPatch,
+    fault: str,
+    act: Callable[[Lab], None],
+    undo: Callable[[Lab], None],
+    *,
+    before: bool = False,
 ) -> None:
-    """Weaken the lab right after a fault was injected, until it is healed."""
+    """Weaken the lab right after a fault was injected, or right before, until it is healed."""
     real = faults.FAULTS[fault]
 
     def inject(lab: Lab, harm: Harm) -> str:
+        if before:
+            act(lab)
         said = real.inject(lab, harm)
-        act(lab)
+        if not before:
+            act(lab)
         return said
 
     def heal(lab: Lab, arguments: Mapping[str, Any]) -> str:
