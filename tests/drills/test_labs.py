@@ -88,14 +88,15 @@ def test_backups_or_archive_of_a_lab_that_has_lived_the_same_are_of_another_serv
 
     def exchange(recovery: LabRecovery) -> None:
         _live_on(two)
+        shutil.copytree(theirs, tmp_path / "theirs")
         ours.rename(tmp_path / what)
-        shutil.copytree(theirs, ours)
+        (tmp_path / "theirs").rename(ours)
 
     hooks.before("decide", exchange)
     try:
         result = one.drill()
     finally:
-        shutil.rmtree(ours)
+        ours.rename(tmp_path / "theirs")  # whole, as an archiver may be at work in it
         (tmp_path / what).rename(ours)
 
     assert result.evidence.verdict == "inconclusive"
