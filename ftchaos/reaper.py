@@ -6,8 +6,8 @@ run's process group reaches it. It ends as soon as the run's note is gone.
 
 - The run's process is gone and its note is not: heal what it harmed as ``ftchaos recover`` does, and complete its
   evidence. Should a person do the same at that moment, one of both waits for the other and finds nothing to do.
-- A fault lasts longer than its limit: ask the run to stop. Should it not heal within seconds, say in its undo log that
-  nothing more may be harmed, and heal its faults for it.
+- A fault lasts longer than its limit: ask the run to stop. Should it not be healing within seconds, say in its undo log
+  that nothing more may be harmed, and heal its faults for it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from ftchaos.units import human_duration
 
 LOOK_S = 0.1
 GRACE_S = 5.0
-"""How long a run that was asked to stop may take to heal."""
+"""How long a run that was asked to stop may take to begin to heal."""
 LIMIT_S = 900.0
 END_TIMEOUT_S = 5.0
 
@@ -136,6 +136,8 @@ class Overtime:
             _say(f"{self._reason}; the run is asked to stop")
             notes.ask_to_stop(self._run_id, self._reason)
         elif self._asked_at is not None and at - self._asked_at > GRACE_S:
+            if self._undo.being_healed() or not self._begun(at):  # or that was over just now
+                return
             from ftchaos import platforms
 
             _say("the run does not heal; its faults are healed for it")

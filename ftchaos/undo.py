@@ -233,6 +233,17 @@ class UndoLog:
                     self._heal(record, heal, healing)
         return healing
 
+    def being_healed(self) -> bool:
+        """Whether somebody heals at this moment, in whatever thread or process."""
+        try:
+            with self.path.with_suffix(".lock").open("rb") as lock:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:  # nobody has healed yet
+            return False
+        return False
+
     def _heal(self, record: Record, heal: Callable[[Record], str], healing: Healing) -> None:
         early = record.id in self._under_way
         try:

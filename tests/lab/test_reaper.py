@@ -237,6 +237,7 @@ def test_run_that_ends_well_leaves_no_reaper(lab: Lab, tmp_path: Path) -> None:
 
 def test_reaper_ends_with_the_note_although_nobody_tells_it(lab: Lab, tmp_path: Path) -> None:
     run = _Begun(lab, tmp_path, harms=False)
+    assert wait_until(lambda: _ignores(run.reaper) == 0b11, 10)
     notes.forget(RUN)
 
     assert wait_until(lambda: not alive(run.reaper), 2)
