@@ -237,7 +237,7 @@ def test_a_new_writer_is_used_without_a_restart(stack: Stack) -> None:
         time.sleep(0.5)
         balancer.point_writer(stack.folder, stack.layout.address(ZONES[1]), MYSQL_PORT)
 
-    answers = asyncio.run(steadily(stack, 2, move))
+    answers = asyncio.run(steadily(stack, 3, move))
     stack.begin_again("mysql-a")
 
     failures = failed(answers)
