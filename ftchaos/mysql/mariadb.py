@@ -88,7 +88,7 @@ class MariaDB:
     def server_argv(
         self, datadir: Path, *, server_id: int, bind: str | None, port: int, options: Options | None = None
     ) -> list[str]:
-        where: Options = {"datadir": str(datadir), "server-id": server_id}
+        where: Options = {"datadir": str(datadir), "tmpdir": str(datadir), "server-id": server_id}
         network: Options = {"skip-networking": None} if bind is None else {"bind-address": bind, "port": port}
         return self.program("server") + option_argv(_QUIET, _DURABLE, _SMALL, where, network, options or {})
 
@@ -100,6 +100,8 @@ class MariaDB:
         fresh = option_argv(
             {
                 "datadir": str(datadir),
+                # In a folder of several servers each removes the temporary tables of the others.
+                "tmpdir": str(datadir),
                 "auth-root-authentication-method": "normal",
                 "skip-test-db": None,
                 "skip-name-resolve": None,

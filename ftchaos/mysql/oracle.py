@@ -104,7 +104,7 @@ class OracleMySQL:
     def server_argv(
         self, datadir: Path, *, server_id: int, bind: str | None, port: int, options: Options | None = None
     ) -> list[str]:
-        where: Options = {"datadir": str(datadir), "server-id": server_id}
+        where: Options = {"datadir": str(datadir), "tmpdir": str(datadir), "server-id": server_id}
         network: Options = {"skip-networking": None} if bind is None else {"bind-address": bind, "port": port}
         layers = (self.places, _QUIET, _DURABLE, _SMALL, self._log_size(), where, network, options or {})
         return self.program("server") + option_argv(*layers)
@@ -112,7 +112,9 @@ class OracleMySQL:
     def initialize(self, datadir: Path) -> None:
         datadir.mkdir(mode=0o700, parents=True, exist_ok=True)
         fresh: Options = {"datadir": str(datadir), "initialize-insecure": None, "user": "root", "mysqlx": "OFF"}
-        argv = option_argv(self.places, fresh, self._log_size(), {"skip-log-bin": None})
+        # In a folder of several servers each removes the temporary tables of the others.
+        own: Options = {"tmpdir": str(datadir), "skip-log-bin": None}
+        argv = option_argv(self.places, fresh, self._log_size(), own)
         run([*self.program("server"), *argv], "mysqld --initialize-insecure")
 
     def _log_size(self) -> Options:

@@ -227,13 +227,14 @@ def test_a_sound_drill_passes_after_all_that_and_whoever_changes_its_files_is_fo
     assert result.evidence.verdict == "passed", result.evidence.reasons
     stage.ensure_whole(result)
     assert stage.place.run("report", "verify").exit_code == 0
+    lost = result.evidence.data.lost
     for name, (change, told) in _CHANGES.items():
         copy = stage.place.folder / "copies" / result.folder.name
         shutil.copytree(stage.place.reports, copy.parent)
         change(copy / name)
         problems = verification.verify(copy)
         assert problems[0] == f"altered: {name}"
-        assert told in "\n".join(problems[1:])
+        assert told.format(lost=lost) in "\n".join(problems[1:])
         assert stage.place.run("report", "verify", copy.name, "--reports", str(copy.parent)).exit_code == 1
         shutil.rmtree(copy.parent)
 
@@ -246,8 +247,8 @@ def _lose_the_last_write(path: Path) -> None:
 
 _CHANGES: dict[str, tuple[Callable[[Path], None], str]] = {
     "evidence.json": (
-        lambda path: edit_json(path, lambda found: found["data"].update(lost=7)),
-        "evidence.json says data.lost = 7, the raw data says 0",
+        lambda path: edit_json(path, lambda found: found["data"].update(lost=7_000)),
+        "evidence.json says data.lost = 7000, the raw data says {lost}",
     ),
     "observations/survivors.json": (
         lambda path: edit_json(path, lambda found: found[0].update(strangers=5)),

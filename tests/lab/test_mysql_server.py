@@ -53,6 +53,23 @@ def fresh_cache(name: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield folder
 
 
+def test_nothing_of_another_servers_temporary_tables_is_removed(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A server that begins removes whatever in its folder for temporary files looks like a table.
+    flavour, shared = flavours.find(name), tmp_path / "shared"
+    shared.mkdir()
+    monkeypatch.setenv("TMPDIR", str(shared))
+    others = [shared / f"#sql-temptable-1-1-1.{end}" for end in ("MAI", "MAD")]
+    for one in others:
+        one.touch()
+    flavour.initialize(tmp_path / "data")
+    with start_plain(flavour, tmp_path / "data"):
+        pass
+
+    assert [] == [one for one in others if not one.exists()]
+
+
 def test_a_throw_away_server_is_writable_closed_and_stops_cleanly_under_a_very_long_path(
     name: str, tmp_path: Path
 ) -> None:
