@@ -39,6 +39,7 @@ def test_a_zone_dies_in_one_call_and_comes_back_with_its_services(bare_lab: Lab)
     services = bare_lab.status()["services"]
     pids = [service["pid"] for service in services.values() if service["place"] == "zone-b"]
     assert all(alive(pid) for pid in pids)
+    assert reached(bare_lab, "zone-b", 7010)
 
     killed = bare_lab.call("kill_zone", zone="zone-b")
 
